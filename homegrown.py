@@ -1,0 +1,33 @@
+"""The command line: `homegrown COMMAND`. It composes the rooms and holds no logic of its own."""
+
+import sys
+
+import typer
+
+import eval.commands
+import serving.commands
+import training.commands
+from serving.errors import UserError
+
+app = typer.Typer(
+    help="Grow your own assistant: train it, serve it, talk to it, and know how good it is.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(training.commands.app, name="train")
+app.add_typer(eval.commands.app, name="eval")
+app.command(name="serve")(serving.commands.serve)
+
+
+def main() -> None:
+    """Run the command line; a `UserError` becomes one line on stderr and its exit code."""
+    try:
+        app()
+    except UserError as error:
+        print(f"homegrown: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
