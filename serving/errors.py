@@ -2,6 +2,9 @@
 
 
 class UserError(Exception):
-    """Something the user can put right. Its message is one sentence; `exit_code` is what the command line exits with."""
+    """Something the user can put right.
+
+    Its message is one sentence; `exit_code` is what the command line exits with.
+    """
 
     exit_code = 2

@@ -1,0 +1,47 @@
+"""What can be set about serving. A flag wins over a `HOMEGROWN_*` variable, that over the default here."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.errors import UserError
+
+
+def home() -> Path:
+    """The folder that holds everything written at run time, as an absolute path; it need not exist yet."""
+    return Path(os.environ.get("HOMEGROWN_HOME") or ".homegrown").absolute()
+
+
+class ServingSettings(BaseSettings):
+    """Every dial of `homegrown serve`. Field `api_key` is read from `HOMEGROWN_API_KEY`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="HOMEGROWN_", env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    api_key: SecretStr | None = Field(default=None, min_length=8)
+    allowed_hosts: list[str] = Field(default=[], description="names of this server besides localhost")
+    engine_url: str | None = Field(default=None, description="base URL of a vLLM that runs elsewhere")
+    engine_api_key: SecretStr | None = Field(default=None, description="the key that the vLLM elsewhere asks for")
+    engine_start_s: float = Field(default=900.0, gt=0, description="how long the engine may take to become ready")
+    max_model_len: int | None = Field(default=None, ge=16, description="context in tokens; default: the model's own")
+    kv_cache_gib: int | None = Field(default=None, ge=1, description="memory for the KV cache on CPUs")
+    max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
+
+
+def read_settings(**flags: object) -> ServingSettings:
+    """The settings in force; flags that are None were not given.
+
+    Raises `UserError` naming the first setting that cannot be used.
+    """
+    try:
+        return ServingSettings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise UserError(
+            f"The setting {name} (--{name.replace('_', '-')} or HOMEGROWN_{name.upper()}) cannot be used: "
+            f"{first['msg'][:1].lower()}{first['msg'][1:]}."
+        ) from None
