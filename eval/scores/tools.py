@@ -16,9 +16,10 @@ def tool_match(tool_calls: Sequence[dict], expected: dict, text: str | None = ""
     """Compare OpenAI-shaped `tool_calls` with `expected` ({"name", "arguments"}). Higher is better; each True = 1.
 
     Formula: exactly one valid call (arguments parse as a JSON object, no `<tool_call>` left in `text`); right name;
-    arguments equal as JSON values, strings after trimming outer white space only (case and inner spaces count).
+    arguments equal to the expected ones, or to one of the list `expected["also"]`, as JSON values, strings after
+    trimming outer white space only (case and inner spaces count).
     Source: AST match of the Berkeley Function Calling Leaderboard (Patil et al. 2025), with equality instead of types.
-    Caveat: one accepted set of arguments; a call that means the same in other words is wrong.
+    Caveat: a call that means the same in words that are not listed is wrong.
     """
     if len(tool_calls) != 1 or _has_unparsed_call(text):
         return ToolMatch(False, False)
@@ -26,7 +27,8 @@ def tool_match(tool_calls: Sequence[dict], expected: dict, text: str | None = ""
     arguments = _parsed(function.get("arguments"))
     if arguments is None or function.get("name") != expected["name"]:
         return ToolMatch(False, False)
-    return ToolMatch(True, _equal(arguments, expected["arguments"]))
+    accepted = (expected["arguments"], *expected.get("also", ()))
+    return ToolMatch(True, any(_equal(arguments, right) for right in accepted))
 
 
 def calls_nothing(tool_calls: Sequence[dict], text: str | None = "") -> bool:

@@ -32,7 +32,7 @@ _DENIED_AFTER = re.compile(
 
 
 def states_value(answer: str, aliases: Sequence[str], entity: str = "", rivals: Sequence[str] = ()) -> bool:
-    """Whether `answer` itself states one of `aliases` as the value. Higher is better (True = 1) where the value is right.
+    """Whether `answer` itself states one of `aliases` as the value. Higher is better; True = 1.
 
     Formula: after normalising (`eval.scores.text`) an alias stands as whole words, a number as a whole number of the
     same size ("-4" and "14" are not "4", "4.0" is). One mention of `entity` is set aside first, so "the capital of
@@ -71,7 +71,7 @@ def _stands(assertions: str, alias: str, entity: str, rivals: Sequence[str]) -> 
     text, value = words(assertions, fold), _value(alias, fold)
     if not value:
         return False
-    entities = _mentions(text, words(entity, fold))
+    entities = _mentions(text, _value(entity, fold))
     longer = [s for rival in rivals for s in _mentions(text, _value(rival, fold)) if len(rival) > len(alias)]
     return text == value or any(
         not _denied(text, span) and not _is_echo(span, entities) and not any(_inside(span, s) for s in longer)
@@ -80,6 +80,7 @@ def _stands(assertions: str, alias: str, entity: str, rivals: Sequence[str]) -> 
 
 
 def _value(alias: str, fold: bool) -> str:
+    """The name or value without the article that it may carry."""
     return re.sub(r"^(?:the|a|an) (?=\S)", "", words(alias, fold), flags=re.IGNORECASE)
 
 

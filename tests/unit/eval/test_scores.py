@@ -303,6 +303,17 @@ def test_a_tool_without_arguments():
     assert tool_match([call("now", '{"zone": "UTC"}')], {"name": "now", "arguments": {}}) == (True, False)
 
 
+def test_other_accepted_arguments():
+    expected = DRAW | {"also": [{"prompt": "red circle"}]}
+    assert tool_match([call("generate_image", '{"prompt": "red circle"}')], expected).exact
+    assert not tool_match([call("generate_image", '{"prompt": "circle"}')], expected).exact
+
+
+def test_an_entity_may_carry_an_article():
+    assert not states_value("Netherlands is a country.", ["Netherlands"], "the Netherlands")
+    assert states_value("The capital of the Vatican City is Vatican City.", ["Vatican City"], "the Vatican City")
+
+
 def test_calls_nothing():
     assert calls_nothing([], "Hello!")
     assert calls_nothing([], None)

@@ -1,0 +1,36 @@
+"""One live line while questions are asked."""
+
+import sys
+import time
+from typing import TextIO
+
+
+class Progress:
+    """done/total, requests per second, errors, time left. Without a terminal: one line for every tenth of the way."""
+
+    def __init__(self, name: str, total: int, stream: TextIO | None = None):
+        self._name, self._total = name, total
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._started = self._shown = time.perf_counter()
+        self._tenth = 0
+        self.done = self.errors = 0
+
+    def add(self, error: bool) -> None:
+        """Count one answer, and show it if the last showing is long enough ago."""
+        self.done += 1
+        self.errors += error
+        now, last = time.perf_counter(), self.done == self._total
+        if self._live and (last or now - self._shown > 0.2):
+            self._shown = now
+            self._stream.write(f"\r\x1b[K{self._line(now)}" + "\n" * last)
+        elif not self._live and self.done * 10 // self._total > self._tenth:
+            self._tenth = self.done * 10 // self._total
+            self._stream.write(self._line(now) + "\n")
+        self._stream.flush()
+
+    def _line(self, now: float) -> str:
+        rate = self.done / max(now - self._started, 1e-6)
+        left = round((self._total - self.done) / rate)
+        left_text = f"{left // 60}:{left % 60:02}"
+        return f"{self._name}  {self.done}/{self._total}  {rate:.1f}/s  {self.errors} errors  {left_text} left"

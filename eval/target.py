@@ -1,0 +1,151 @@
+"""The model under test: any server that speaks OpenAI's chat completions."""
+
+import asyncio
+import json
+import math
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from serving.errors import UserError
+
+ATTEMPTS = 6
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
+TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as the server gave it. Log-probabilities are natural, per token; None where the server sent none."""
+
+    text: str
+    tool_calls: list[dict] = field(default_factory=list)
+    finish_reason: str | None = None
+    logprob_mean: float | None = None
+    logprob_min: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_s: float = 0.0
+
+
+class NoAnswer(Exception):
+    """One request that got no usable answer; the run goes on."""
+
+
+class Target:
+    """A model at `base_url` (ending in /v1). Use it as an async context manager; at most `concurrency` connections."""
+
+    def __init__(self, base_url: str, model: str, concurrency: int = 32, api_key: str | None = None):
+        self.base_url, self.model = base_url, model
+        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=limits, headers=_headers(api_key))
+        self._random = random.Random()
+
+    async def __aenter__(self) -> "Target":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def generate(self, body: dict) -> Answer:
+        """Send one chat completion; 429, 5xx and connection errors are tried again with growing, random waits.
+
+        Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be (wrong key or model).
+        """
+        for attempt in range(ATTEMPTS):
+            started = time.perf_counter()
+            try:
+                response = await self._client.post(f"{self.base_url}/chat/completions", json=body)
+            except httpx.TransportError as error:
+                failure, wait = f"no answer from {self.base_url} ({type(error).__name__})", None
+            else:
+                if response.is_success:
+                    return read_answer(response, time.perf_counter() - started)
+                failure, wait = error_of(response), _retry_after(response)
+                self._refuse_to_go_on(response, failure)
+                if response.status_code != 429 and response.status_code < 500:
+                    break
+            if attempt + 1 < ATTEMPTS:
+                await asyncio.sleep(wait or self._wait(attempt))
+        raise NoAnswer(failure)
+
+    def _wait(self, attempt: int) -> float:
+        return self._random.uniform(0.5, 1.0) * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
+
+    def _refuse_to_go_on(self, response: httpx.Response, failure: str) -> None:
+        if response.status_code in (401, 403, 404):
+            raise UserError(f"The endpoint {self.base_url} refuses every request for {self.model!r}: {failure}.")
+
+
+def served_model(base_url: str, wanted: str | None, api_key: str | None = None) -> str:
+    """The id of the model to ask for: `wanted`, or the only one that `base_url`/models lists.
+
+    Raises `UserError` when the endpoint cannot be reached, does not serve `wanted`, or serves several.
+    """
+    try:
+        response = httpx.get(f"{base_url}/models", timeout=TIMEOUT, headers=_headers(api_key))
+        listed = [model["id"] for model in response.json()["data"]] if response.is_success else []
+    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise UserError(
+            f"The endpoint {base_url} cannot be reached ({error or type(error).__name__}): "
+            "start it, or check --base-url (such as http://127.0.0.1:8000/v1)."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        listed = []
+    if wanted and (wanted in listed or not listed):
+        return wanted
+    if not wanted and len(listed) == 1:
+        return listed[0]
+    if not listed:
+        raise UserError(
+            f"The endpoint {base_url} lists no models (HTTP {response.status_code} for /models): "
+            "check that --base-url ends in /v1, or name the model."
+        )
+    problem = f"does not serve {wanted!r}" if wanted else "serves several models"
+    raise UserError(f"The endpoint {base_url} {problem}: name one of {', '.join(listed)}.")
+
+
+def read_answer(response: httpx.Response, latency_s: float) -> Answer:
+    """The first choice of a chat completion. Raises `NoAnswer` for another shape or log-probabilities not finite."""
+    try:
+        body = response.json()
+        choice = body["choices"][0]
+        message, usage = choice["message"], body.get("usage") or {}
+        logprobs = [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or []]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise NoAnswer("the answer is not a chat completion") from None
+    if not all(isinstance(p, int | float) and math.isfinite(p) for p in logprobs):
+        raise NoAnswer("the answer has log-probabilities that are not finite numbers")
+    return Answer(
+        text=message.get("content") or "",
+        tool_calls=message.get("tool_calls") or [],
+        finish_reason=choice.get("finish_reason"),
+        logprob_mean=sum(logprobs) / len(logprobs) if logprobs else None,
+        logprob_min=min(logprobs, default=None),
+        prompt_tokens=usage.get("prompt_tokens"),
+        completion_tokens=usage.get("completion_tokens"),
+        latency_s=round(latency_s, 4),
+    )
+
+
+def error_of(response: httpx.Response) -> str:
+    """ "HTTP 400: what the server said", on one line of at most 300 characters."""
+    try:
+        said: Any = response.json()
+        error = said.get("error", said)
+        said = error.get("message", error) if isinstance(error, dict) else error
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
+        said = response.text
+    return f"HTTP {response.status_code}: {' '.join(str(said).split())[:300]}".rstrip(". ")
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    seconds = response.headers.get("retry-after", "")
+    return min(60.0, float(seconds)) if seconds.isdigit() else None
+
+
+def _headers(api_key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}

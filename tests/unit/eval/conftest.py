@@ -1,0 +1,102 @@
+"""A real HTTP server with the shape of OpenAI's API that answers from a table."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+from aiohttp import web
+
+
+class TableServer:
+    """Answers the last user message from `table`: a text, a message dict, or an HTTP status to fail with.
+
+    A list is worked off one entry a request, its last entry for ever. `log` keeps every request body.
+    """
+
+    def __init__(self, table, models=("tiny",)):
+        self.table, self.models, self.log = dict(table), list(models), []
+        self.delay, self.in_flight, self.most_in_flight = 0.0, 0, 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        self.base_url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_):
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _start(self):
+        app = web.Application()
+        app.router.add_get("/v1/models", self._list_models)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    async def _list_models(self, request):
+        return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
+
+    async def _chat(self, request):
+        body = await request.json()
+        self.log.append(body)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(self.delay)
+        self.in_flight -= 1
+        reply = self.table[body["messages"][-1]["content"]]
+        if isinstance(reply, list):
+            reply = reply.pop(0) if len(reply) > 1 else reply[0]
+        if isinstance(reply, int):
+            headers = {"Retry-After": "0"} if reply == 429 else {}
+            return web.json_response({"error": {"message": "the table says so"}}, status=reply, headers=headers)
+        if reply == "hang up":
+            request.transport.close()
+            return web.Response()
+        if isinstance(reply, bytes):
+            return web.Response(body=reply, content_type="application/json")
+        message = {"role": "assistant", "content": reply} if isinstance(reply, str) else dict(reply)
+        return web.json_response(completion(message, message.pop("logprobs", (-0.1, -0.3))))
+
+
+def completion(message, logprobs):
+    tokens = [{"token": "t", "logprob": p} for p in logprobs]
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": tokens}}
+    return {"object": "chat.completion", "choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+
+
+def tool_message(name, arguments):
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": function}]}
+
+
+@pytest.fixture
+def serve_table():
+    """Start a `TableServer`; it is stopped when the test ends."""
+    servers = []
+
+    def start(table, **options):
+        servers.append(TableServer(table, **options).__enter__())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+@pytest.fixture
+def write_questions(tmp_path):
+    """Write questions (dicts, or raw lines) as a JSONL file and return its path."""
+
+    def write(questions, name="exam.jsonl"):
+        path = tmp_path / name
+        path.write_text("".join((q if isinstance(q, str) else json.dumps(q)) + "\n" for q in questions))
+        return path
+
+    return write

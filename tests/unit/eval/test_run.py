@@ -1,0 +1,260 @@
+"""The runner against a real server: nothing is lost, nothing is asked twice, nothing bad looks good."""
+
+import asyncio
+import json
+
+import pytest
+
+from eval import target as target_module
+from eval.records import RecordFile, read_records
+from eval.run import Run, evaluate, identify, sample
+from eval.scores.values import states_value
+from eval.suite import Suite, chat_request, find_suite, read_questions
+from eval.summary import shares
+from eval.target import served_model
+from serving.errors import UserError
+
+CAPITALS = Suite(
+    name="capitals",
+    exam="exams/capitals/dev.jsonl",
+    made_by="write one question a line",
+    needs=("answers",),
+    request=chat_request(max_tokens=32),
+    score=lambda question, answer: {"right": states_value(answer.text, question["answers"])},
+    summarise=shares("right"),
+)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    monkeypatch.setattr(target_module, "FIRST_WAIT_S", 0.001)
+
+
+def questions_of(count):
+    return [{"id": f"q{i}", "question": f"Question {i}?", "answers": ["Paris"], "group": "fact"} for i in range(count)]
+
+
+def table_of(questions, reply="It is Paris."):
+    return {question["question"]: reply for question in questions}
+
+
+def open_run(folder, questions, model="tiny", plain=False):
+    return Run(CAPITALS, questions, identify(CAPITALS, questions, model, None, plain), folder, plain)
+
+
+def landed(run):
+    return [json.loads(line) for line in run.records_path.read_text().splitlines()]
+
+
+def test_every_question_becomes_a_record_with_its_scores(serve_table, tmp_path):
+    questions = questions_of(30)
+    server = serve_table(table_of(questions))
+    run = open_run(tmp_path, questions)
+    sections, records = evaluate(run, server.base_url, 8, None)
+    assert [record.id for record in records] == [question["id"] for question in questions]
+    first = landed(run)[0]
+    assert first["scores"] == {"right": True}
+    assert first["answer"]["logprob_mean"] == pytest.approx(-0.2)
+    assert first["answer"]["logprob_min"] == -0.3
+    assert first["answer"]["latency_s"] > 0
+    assert sections[0].figures[0].estimate.value == 1
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["asked"], summary["errors"], summary["figures"]["right"]["n"]) == (30, 0, 30)
+
+
+def test_requests_are_greedy_and_carry_prompt_and_tools_unless_plain(serve_table, tmp_path):
+    questions = questions_of(1)
+    server = serve_table(table_of(questions))
+    evaluate(open_run(tmp_path / "a", questions), server.base_url, 1, None)
+    evaluate(open_run(tmp_path / "b", questions, plain=True), server.base_url, 1, None)
+    served, plain = server.log
+    assert (served["temperature"], served["logprobs"], served["model"]) == (0, True, "tiny")
+    assert served["messages"][0]["role"] == "system"
+    assert len(served["tools"]) == 4
+    assert "tools" not in plain
+    assert [message["role"] for message in plain["messages"]] == ["user"]
+
+
+def test_concurrency_is_bounded(serve_table, tmp_path):
+    questions = questions_of(40)
+    server = serve_table(table_of(questions))
+    server.delay = 0.02
+    evaluate(open_run(tmp_path, questions), server.base_url, 5, None)
+    assert server.most_in_flight == 5
+
+
+def test_equal_requests_are_sent_once_and_recorded_each(serve_table, tmp_path):
+    questions = [question | {"question": "Same?"} for question in questions_of(6)]
+    server = serve_table({"Same?": "Paris"})
+    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 3, None)
+    assert len(server.log) == 1
+    assert len(records) == 6
+
+
+@pytest.mark.parametrize("failure", [429, 500, 503, "hang up"])
+def test_passing_failures_are_tried_again(serve_table, tmp_path, failure):
+    questions = questions_of(3)
+    server = serve_table(table_of(questions) | {"Question 1?": [failure, failure, "Paris"]})
+    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 2, None)
+    assert [record.status for record in records] == ["ok"] * 3
+    assert len(server.log) == 5
+
+
+BAD_REPLIES = {
+    "refused by the server": 400,
+    "not JSON": b"<html>",
+    "no choices": b'{"choices": []}',
+    "not finite": b'{"choices": [{"message": {"content": "Paris"}, "logprobs": {"content": [{"logprob": NaN}]}}]}',
+    "always failing": 500,
+}
+
+
+@pytest.mark.parametrize("reply", BAD_REPLIES.values(), ids=BAD_REPLIES.keys())
+def test_one_bad_request_costs_one_record(serve_table, tmp_path, reply):
+    questions = questions_of(50)
+    server = serve_table(table_of(questions) | {"Question 7?": reply})
+    sections, records = evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    failed = [record for record in records if record.status == "error"]
+    assert len(records) == 50
+    assert [record.id for record in failed] == ["q7"]
+    assert failed[0].error
+    assert failed[0].scores == {}
+    figure = sections[0].figures[0]
+    assert (figure.n, figure.errors) == (49, 1)
+
+
+def test_a_run_of_errors_measures_nothing(serve_table, tmp_path):
+    questions = questions_of(20)
+    server = serve_table(table_of(questions, 400))
+    sections, _ = evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    assert all(figure.estimate is None for section in sections for figure in section.figures)
+
+
+def test_resume_sends_only_what_is_missing(serve_table, tmp_path):
+    questions = questions_of(50)
+    table = table_of(questions) | {"Question 7?": [400, "Paris"]}
+    server = serve_table(table)
+    evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    server.log.clear()
+    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    assert [body["messages"][-1]["content"] for body in server.log] == ["Question 7?"]
+    assert {record.status for record in records} == {"ok"}
+    server.log.clear()
+    evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    assert server.log == []
+
+
+def test_a_line_cut_short_by_a_crash_is_asked_again(serve_table, tmp_path):
+    questions = questions_of(10)
+    server = serve_table(table_of(questions))
+    run = open_run(tmp_path, questions)
+    evaluate(run, server.base_url, 1, None)
+    whole = run.records_path.read_bytes()
+    run.records_path.write_bytes(whole[:-20])
+    server.log.clear()
+    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 1, None)
+    assert len(server.log) == 1
+    assert len(records) == len(landed(run)) == 10
+
+
+def test_an_interrupted_run_keeps_what_landed(serve_table, tmp_path):
+    questions = questions_of(60)
+    server = serve_table(table_of(questions))
+    server.delay = 0.01
+    run = open_run(tmp_path, questions)
+
+    async def stop_early():
+        async with target_module.Target(server.base_url, "tiny", 4) as target:
+            asking = asyncio.create_task(run.ask(target, 4))
+            while len(server.log) < 20:
+                await asyncio.sleep(0.001)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    asyncio.run(stop_early())
+    kept = len(landed(run))
+    assert 0 < kept < 60
+    server.log.clear()
+    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 4, None)
+    assert len(server.log) == 60 - kept
+    assert len(records) == 60
+
+
+def test_a_folder_holds_one_run(tmp_path):
+    questions = questions_of(3)
+    open_run(tmp_path, questions)
+    open_run(tmp_path, questions)
+    for other in ({"questions": questions_of(4)}, {"questions": questions, "model": "other"}, {"questions": questions, "plain": True}):
+        with pytest.raises(UserError, match="another run"):
+            open_run(tmp_path, **other)
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"id": "q1"}\n')
+    with pytest.raises(UserError, match=r"records\.jsonl:1 "):
+        list(read_records(path))
+    path.write_text("")
+    RecordFile(path).close()
+    assert list(read_records(path)) == []
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_refused_key_or_model_ends_the_run(serve_table, tmp_path, status):
+    questions = questions_of(50)
+    server = serve_table(table_of(questions, status))
+    with pytest.raises(UserError, match=f"HTTP {status}: the table says so"):
+        evaluate(open_run(tmp_path, questions), server.base_url, 4, None)
+    assert len(server.log) <= 8
+
+
+def test_the_model_is_taken_from_the_endpoint(serve_table):
+    one, two = serve_table({}), serve_table({}, models=("a", "b"))
+    assert served_model(one.base_url, None) == "tiny"
+    assert served_model(two.base_url, "b") == "b"
+    with pytest.raises(UserError, match="name one of a, b"):
+        served_model(two.base_url, None)
+    with pytest.raises(UserError, match="does not serve 'c'"):
+        served_model(two.base_url, "c")
+    with pytest.raises(UserError, match="ends in /v1"):
+        served_model(one.base_url.removesuffix("/v1"), None)
+
+
+def test_a_larger_limit_keeps_the_questions_of_a_smaller_one():
+    questions = questions_of(100)
+    few, more = sample(questions, 10), sample(questions, 30)
+    assert len(few) == 10
+    assert all(question in more for question in few)
+    assert few != questions[:10]
+    assert sample(questions, None) == questions
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (['{"id": "a", "question": "?", "answers": []}', "{broken"], r"exam\.jsonl:2 is not JSON"),
+        (["[1]"], r"exam\.jsonl:1 is not a JSON object"),
+        (['{"id": "a", "question": "?"}'], r"exam\.jsonl:1 has no 'answers'"),
+        (['{"id": "a", "question": "?", "answers": []}'] * 2, r"exam\.jsonl:2 has the id 'a' of an earlier line"),
+        (["", ""], "holds no questions"),
+    ],
+)
+def test_bad_questions_are_named_by_file_and_line(write_questions, lines, message):
+    with pytest.raises(UserError, match=message):
+        read_questions(CAPITALS, write_questions(lines))
+
+
+def test_missing_or_unreadable_questions(tmp_path):
+    with pytest.raises(UserError, match="homegrown train run almanac"):
+        read_questions(find_suite("almanac"), tmp_path / "none.jsonl")
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_questions(CAPITALS, tmp_path / "binary.jsonl")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_questions(CAPITALS, tmp_path)
+
+
+def test_an_unknown_suite_is_named():
+    with pytest.raises(UserError, match="almanac"):
+        find_suite("nonsense")
