@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,7 @@ class ServingSettings(BaseSettings):
     engine_api_key: SecretStr | None = Field(default=None, description="the key that the vLLM elsewhere asks for")
     engine_start_s: float = Field(default=900.0, gt=0, description="how long the engine may take to become ready")
     max_model_len: int | None = Field(default=None, ge=16, description="context in tokens; default: the model's own")
+    dtype: Literal["bfloat16", "float16", "float32"] | None = None
     kv_cache_gib: int | None = Field(default=None, ge=1, description="memory for the KV cache on CPUs")
     max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
 

@@ -1,0 +1,217 @@
+"""What a request may ask for: OpenAI's parameters with their bounds, and vLLM's extras by name."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from serving.api.errors import ApiError
+
+# vLLM's own sampling parameters that are safe to hand on. Left out on purpose: chat_template (code from a request),
+# prompt_embeds (a pickle), priority, request_id and the transfer parameters (they reach into the scheduler).
+VLLM_EXTRAS = frozenset({
+    "top_k", "min_p", "repetition_penalty", "length_penalty", "min_tokens", "ignore_eos", "stop_token_ids", "bad_words",
+    "allowed_token_ids", "include_stop_str_in_output", "skip_special_tokens", "spaces_between_special_tokens",
+    "add_generation_prompt", "continue_final_message", "add_special_tokens", "truncate_prompt_tokens",
+    "truncation_side", "prompt_logprobs", "logprob_token_ids", "return_token_ids", "return_tokens_as_token_ids",
+    "structured_outputs", "chat_template_kwargs", "reasoning_effort", "include_reasoning", "cache_salt",
+})  # fmt: skip
+# OpenAI's parameters that no engine here honours.
+UNSUPPORTED = frozenset({
+    "audio", "best_of", "function_call", "functions", "moderation", "prediction", "suffix", "verbosity",
+    "web_search_options",
+})  # fmt: skip
+RESERVED_TEMPLATE_KEYS = frozenset({"tokenize", "chat_template", "messages", "tools", "return_dict", "return_tensors"})
+MAX_NESTING = 64
+PARTS = {"system": {"text"}, "user": {"text"}, "assistant": {"text", "refusal"}, "tool": {"text"}}
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a boolean")
+    return value
+
+
+def _number(low: float, high: float) -> Any:
+    return Annotated[float | None, BeforeValidator(_no_bool), Field(ge=low, le=high, allow_inf_nan=False)]
+
+
+def _integer(low: int, high: int) -> Any:
+    return Annotated[int | None, BeforeValidator(_no_bool), Field(ge=low, le=high)]
+
+
+class StreamOptions(BaseModel):
+    """`stream_options`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool = False
+
+
+class Parameters(BaseModel):
+    """What chat and plain completions share, in the order of OpenAI's documentation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1)
+    frequency_penalty: _number(-2, 2) = None
+    logit_bias: Annotated[dict[str, _number(-100, 100)] | None, Field(max_length=1024)] = None
+    max_tokens: _integer(1, 2**31) = None
+    n: _integer(1, 128) = None
+    presence_penalty: _number(-2, 2) = None
+    response_format: dict | None = None
+    seed: _integer(-(2**63), 2**63 - 1) = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: _number(0, 2) = None
+    top_p: _number(0, 1) = None
+    # Accepted and without effect: who asks, and how OpenAI would store and route it.
+    user: str | None = None
+    metadata: dict | None = None
+    store: bool | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+
+
+class ChatParameters(Parameters):
+    """POST /v1/chat/completions."""
+
+    messages: Annotated[list[dict], Field(min_length=1, max_length=4096)]
+    logprobs: bool | None = None
+    max_completion_tokens: _integer(1, 2**31) = None
+    modalities: list[Literal["text"]] | None = None
+    parallel_tool_calls: bool | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict | None = None
+    tools: Annotated[list[dict], Field(min_length=1, max_length=128)] | None = None
+    top_logprobs: _integer(0, 20) = None
+
+
+class CompletionParameters(Parameters):
+    """POST /v1/completions. `max_tokens` 0 with `echo` scores a prompt."""
+
+    prompt: str | Annotated[list[str] | list[int] | list[list[int]], Field(min_length=1, max_length=2**20)]
+    echo: bool | None = None
+    logprobs: _integer(0, 20) = None
+    max_tokens: _integer(0, 2**31) = None
+
+
+def check_chat(body: dict) -> None:
+    """Raise `ApiError` 400 naming the first parameter of a chat request that cannot be served."""
+    wanted = _validate(ChatParameters, body)
+    if wanted.top_logprobs is not None and not wanted.logprobs:
+        raise invalid("top_logprobs", "needs `logprobs` to be true")
+    _check_tools(wanted)
+    for place, message in enumerate(wanted.messages):
+        _check_message(message, f"messages[{place}]")
+
+
+def check_completion(body: dict) -> None:
+    """Raise `ApiError` 400 naming the first parameter of a completion request that cannot be served."""
+    wanted = _validate(CompletionParameters, body)
+    if isinstance(wanted.prompt, list) and not isinstance(wanted.prompt[0], int) and len(wanted.prompt) > 128:
+        raise invalid("prompt", "may hold at most 128 prompts")
+
+
+def invalid(param: str, problem: str) -> ApiError:
+    """A parameter whose value cannot be used; `problem` continues the sentence after its name."""
+    return ApiError(400, f"Invalid value: `{param}` {problem}.", param=param, code="invalid_value")
+
+
+def _validate(kind: type[Parameters], body: dict) -> Any:
+    for name in body:
+        if name in UNSUPPORTED and body[name] is not None:
+            raise ApiError(400, f"`{name}` is not supported here.", param=name, code="unsupported_parameter")
+    try:
+        wanted = kind.model_validate(
+            {name: value for name, value in body.items() if name not in VLLM_EXTRAS | UNSUPPORTED}
+        )
+    except ValidationError as error:
+        raise _first_problem(error, kind) from None
+    if wanted.stream_options and not wanted.stream:
+        raise invalid("stream_options", "is only allowed when `stream` is true")
+    _check_response_format(wanted.response_format)
+    kwargs = body.get("chat_template_kwargs") or {}
+    if not isinstance(kwargs, dict) or RESERVED_TEMPLATE_KEYS & kwargs.keys():
+        raise invalid("chat_template_kwargs", "must be an object without " + ", ".join(sorted(RESERVED_TEMPLATE_KEYS)))
+    for name in ("tools", "response_format", "structured_outputs", "chat_template_kwargs", "metadata"):
+        if _nesting_exceeds(body.get(name), MAX_NESTING):
+            raise invalid(name, f"is nested more than {MAX_NESTING} deep")
+    return wanted
+
+
+def _first_problem(error: ValidationError, kind: type[Parameters]) -> ApiError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    name = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        message = f"Unrecognized request argument supplied: {name[:100]}"
+        return ApiError(400, message, param=name[:100], code="unknown_parameter")
+    if problem["type"] == "missing":
+        return ApiError(400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return invalid(name, text[0].lower() + text[1:])
+
+
+def _check_response_format(wanted: dict | None) -> None:
+    if wanted is None:
+        return
+    kind = wanted.get("type")
+    if kind not in ("text", "json_object", "json_schema"):
+        raise invalid("response_format", "must have the type text, json_object or json_schema")
+    if kind == "json_schema":
+        schema = wanted.get("json_schema")
+        if not isinstance(schema, dict) or not isinstance(schema.get("name"), str) or "schema" not in schema:
+            raise invalid("response_format", "of type json_schema needs `json_schema` with `name` and `schema`")
+
+
+def _check_tools(wanted: ChatParameters) -> None:
+    names = set()
+    for place, tool in enumerate(wanted.tools or []):
+        function = tool.get("function")
+        if tool.get("type") != "function" or not isinstance(function, dict) or not function.get("name"):
+            raise invalid(f"tools[{place}]", 'must be {"type": "function", "function": {"name": ...}}')
+        names.add(function["name"])
+    choice = wanted.tool_choice
+    if choice in (None, "none"):
+        return
+    if not names:
+        raise invalid("tool_choice", "is only allowed when `tools` are given")
+    if isinstance(choice, dict):
+        function = choice.get("function")
+        name = function.get("name") if isinstance(function, dict) else None
+        if name not in names:
+            raise invalid("tool_choice", f"names the tool {str(name)[:100]!r}, which is not among `tools`")
+
+
+def _check_message(message: dict, place: str) -> None:
+    role = "system" if message.get("role") == "developer" else message.get("role")
+    if role not in PARTS:
+        raise invalid(f"{place}.role", "must be developer, system, user, assistant or tool")
+    content = message.get("content")
+    if role == "tool" and not isinstance(message.get("tool_call_id"), str):
+        raise invalid(f"{place}.tool_call_id", "is missing: it says which call this is the result of")
+    if (content is None and role == "assistant") or isinstance(content, str):
+        return
+    if not isinstance(content, list) or not content:
+        raise invalid(f"{place}.content", "must be a string or a list of content parts")
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in PARTS[role]:
+            raise invalid(f"{place}.content", f"has a part of type {str(kind)[:100]!r}, which this model cannot read")
+        if not isinstance(part.get(kind), str):
+            raise invalid(f"{place}.content", f"has a {kind} part without `{kind}`")
+
+
+def _nesting_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        if not level:
+            return False
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+    return bool(level)

@@ -1,0 +1,130 @@
+"""The handler of the engine's own model: hands requests to vLLM and its answers back, byte for byte where right."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import aiohttp
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from serving.api.errors import ApiError, engine_unavailable, from_engine
+from serving.api.models import ModelRequest
+from serving.api.stream import DONE, mend, whole_frames
+from serving.engine import Engine
+
+CONTEXT_ERROR = re.compile(r"(?:maximum context length is|max_model_len=)\s*(\d+)")
+# vLLM closes idle connections after 5 s; a connection must not be reused just then.
+KEEP_ALIVE_S = 3.0
+PROBE_S = 2.0
+
+
+class Upstream:
+    """One engine over HTTP. Use as an async context manager, inside the event loop that serves."""
+
+    def __init__(self, engine: Engine, key: str | None = None) -> None:
+        self.engine = engine
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Upstream":
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
+            headers=self._headers,
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def __call__(self, request: ModelRequest) -> Response:
+        """Answer a request. Raises `ApiError` with what the engine refuses; 503 when there is no engine."""
+        self._require_ready()
+        asked = asyncio.ensure_future(self._ask(request))
+        gone = asyncio.ensure_future(_disconnected(request.http))
+        try:
+            await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                return Response(status_code=499)  # nobody reads it
+            return asked.result()
+        except aiohttp.ClientError:
+            raise engine_unavailable("its engine stopped answering") from None
+        finally:
+            asked.cancel()
+            gone.cancel()
+
+    async def health(self) -> None:
+        """Raise `ApiError` 503 with the reason unless the engine answers."""
+        self._require_ready()
+        url = self.engine.base_url.removesuffix("/v1") + "/health"
+        try:
+            async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=PROBE_S)) as answer:
+                if answer.status == 200:
+                    return
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        raise engine_unavailable("its engine does not answer")
+
+    def _require_ready(self) -> None:
+        if self.engine.state.name != "ready":
+            raise engine_unavailable(self.engine.state.reason)
+
+    async def _ask(self, request: ModelRequest) -> Response:
+        answer = await self._session.post(f"{self.engine.base_url}/{request.endpoint}", data=request.raw)
+        if answer.status == 200 and answer.content_type == "text/event-stream":
+            options = request.body.get("stream_options") or {}
+            frames = self._frames(answer, bool(options.get("include_usage")))
+            return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        async with answer:
+            content = await answer.read()
+        if answer.status == 200:
+            return Response(content, media_type="application/json")
+        raise await self._error(request, from_engine(answer.status, content))
+
+    async def _frames(self, answer: aiohttp.ClientResponse, include_usage: bool) -> AsyncIterator[bytes]:
+        # Leaving this generator early, as a client's disconnect does, closes the connection: vLLM stops generating.
+        async with answer:
+            try:
+                async for frames in whole_frames(answer.content.iter_any()):
+                    yield mend(frames, include_usage)
+            except aiohttp.ClientError:
+                yield engine_unavailable("its engine died while it was answering").event()
+                yield DONE
+
+    async def _error(self, request: ModelRequest, error: ApiError) -> ApiError:
+        """vLLM's refusal; when the context is exceeded, with the numbers that clients look for."""
+        limit = CONTEXT_ERROR.search(error.message)
+        if not limit:
+            return error
+        chat = request.endpoint == "chat/completions"
+        prompt = "messages" if chat else "prompt"
+        counted = await self._count_tokens(request, prompt)
+        asked = request.body.get("max_completion_tokens") or request.body.get("max_tokens") or 0
+        message = f"This model's maximum context length is {limit[1]} tokens. However, "
+        if counted is None:
+            message += f"your {prompt} exceeded it. Please reduce the length of the {prompt}."
+        elif counted >= int(limit[1]) or not asked:
+            message += f"your {prompt} resulted in {counted} tokens. Please reduce the length of the {prompt}."
+        else:
+            message += (
+                f"you requested {counted + asked} tokens ({counted} in the {prompt}, {asked} in the completion). "
+                f"Please reduce the length of the {prompt} or completion."
+            )
+        return ApiError(400, message, param=prompt, code="context_length_exceeded")
+
+    async def _count_tokens(self, request: ModelRequest, prompt: str) -> int | None:
+        """Tokens of the prompt; vLLM stops counting at its limit when it refuses, so it is asked again."""
+        fields = {"model", prompt, "tools", "chat_template_kwargs", "add_special_tokens"}
+        if isinstance(request.body[prompt], list) and prompt == "prompt":
+            return None
+        url = self.engine.base_url.removesuffix("/v1") + "/tokenize"
+        async with self._session.post(url, json={k: v for k, v in request.body.items() if k in fields}) as answer:
+            return (await answer.json())["count"] if answer.status == 200 else None
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client has gone. The body has been read, so nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,39 @@
+"""`homegrown serve`."""
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    model: Annotated[
+        str | None, typer.Argument(help="A model's name, folder or Hugging Face id.", show_default="almanac")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")] = None,
+    engine_url: Annotated[str | None, typer.Option(help="Use the vLLM at this URL instead of starting one.")] = None,
+    max_model_len: Annotated[
+        int | None, typer.Option(help="Context in tokens.", show_default="what the model allows")
+    ] = None,
+    kv_cache_gib: Annotated[
+        int | None, typer.Option(help="Memory for the KV cache on CPUs.", show_default="by the model")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="bfloat16 or float32.", show_default="what the machine computes fastest")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print how vLLM would be started, and stop.")] = False,
+) -> None:
+    """Serve a model through vLLM behind an OpenAI-compatible API.
+
+    Settings may also come from HOMEGROWN_* variables: HOMEGROWN_API_KEY sets the key that clients must send.
+    """
+    from serving.serve import print_plan, run
+    from serving.settings import read_settings
+
+    settings = read_settings(
+        host=host, port=port, engine_url=engine_url, max_model_len=max_model_len, kv_cache_gib=kv_cache_gib, dtype=dtype
+    )
+    if dry_run:
+        print_plan(settings, model)
+    else:
+        run(settings, model)
