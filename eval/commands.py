@@ -1,14 +1,15 @@
 """`homegrown eval`: how good is a model, over HTTP, whoever serves it."""
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-INCOMPLETE = 3
+INCOMPLETE = 6
 INTERRUPTED = 130
 
 app = typer.Typer(help="How good is a model? Ask, score, keep every answer.", no_args_is_help=True)
@@ -33,7 +34,7 @@ def run_suite(
 ) -> None:
     """Ask a suite's questions and print the figures with their intervals.
 
-    Exit codes: 0 every question answered, 2 something to correct, 3 some stayed without an answer, 130 interrupted.
+    Exit codes: 0 every question answered, 2 to 5 something to correct, 6 some stayed without an answer, 130 interrupted.
     """
     from eval.run import Run, evaluate, identify, sample
     from eval.suite import find_suite, read_questions
@@ -49,12 +50,24 @@ def run_suite(
         with _endpoint(model, base_url, api_key) as (url, name, sha256):
             folder = out or home() / "reports" / _folder_name(suite, model or name)
             run = Run(chosen, sample(exam, limit), identify(chosen, exam, name, sha256, plain), folder, plain)
+            typer.echo(f"records: {run.records_path}", err=True)
             sections, records = evaluate(run, url, concurrency, api_key)
     except KeyboardInterrupt:
         resume = f": the same command with --out {folder} sends only what is missing" if folder else ""
         typer.echo(f"\nhomegrown: interrupted{resume}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     _print_report(sections, records, folder)
+
+
+@app.command("show")
+def show_run(folder: Annotated[Path, typer.Argument(help="A folder that `homegrown eval run` wrote.")]) -> None:
+    """Print the figures of a run again from its records, by the scores of today; no model is asked."""
+    from eval.run import read_identity, recorded
+    from eval.suite import find_suite
+
+    suite = find_suite(read_identity(folder)["suite"])
+    records = recorded(suite, folder)
+    _print_report(suite.summarise(records), records, folder)
 
 
 @app.command("list")
@@ -68,21 +81,29 @@ def list_suites() -> None:
 
 
 @contextmanager
-def _endpoint(model: str | None, base_url: str | None, api_key: str | None) -> Iterator[tuple[str, str, str | None]]:
-    """Base URL, model id there, and the model folder's sha256 where it is served from here while this is open."""
+def _endpoint(
+    model: str | None, base_url: str | None, api_key: str | None
+) -> Iterator[tuple[Callable[[], str], str, str | None]]:
+    """Where the model answers, its id there, and the sha256 of its folder if it is served from here meanwhile."""
     from eval.target import served_model
 
     if base_url:
         url = base_url.rstrip("/")
-        yield url, served_model(url, model, api_key), None
+        yield lambda: url, served_model(url, model, api_key), None
         return
     from serving.model_folder import folder_digest, resolve_model
     from serving.text_engine import TextEngine
 
     resolved = resolve_model(model)
     sha256 = folder_digest(Path(resolved)) if Path(resolved).is_dir() else None
-    with TextEngine(resolved) as engine:
-        yield engine.base_url, served_model(engine.base_url, None), sha256
+    with TextEngine(resolved, on_progress=_show_start) as engine:
+        typer.echo("", err=True)
+        yield lambda: engine.base_url, served_model(engine.base_url, None), sha256
+
+
+def _show_start(seconds: float, stage: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"\r\x1b[Kstarting vLLM  {seconds:.0f} s  {stage}", err=True, nl=False)
 
 
 def _folder_name(suite: str, model: str) -> str:

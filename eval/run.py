@@ -6,7 +6,8 @@ import json
 import platform
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,9 +45,9 @@ class Run:
         return self.folder / "records.jsonl"
 
     def records(self) -> list[Record]:
-        """The last record of each question asked so far, in the order of the exam, scored by the scores of today."""
-        landed = {r.id: r for r in read_records(self.records_path) if self.keys.get(r.id) == r.request}
-        return [self._record(name, landed[name].answer, landed[name].error) for name in self.keys if name in landed]
+        """The last record of each of these questions that was asked, in the order of the exam; see `recorded`."""
+        landed = {record.id: record for record in recorded(self.suite, self.folder)}
+        return [landed[name] for name in self.questions if name in landed]
 
     def missing(self) -> dict[str, list[str]]:
         """Request hash -> the questions that share this request and have no answer yet."""
@@ -79,9 +80,8 @@ class Run:
             file.close()
 
     def _record(self, name: str, answer: Answer | None, error: str | None) -> Record:
-        question = self.questions[name]
-        scores = self.suite.score(question, answer) if answer else {}
-        return Record(name, self.keys[name], question, "ok" if answer else "error", error, answer, scores)
+        status = "error" if answer is None else "ok"
+        return rescored(self.suite, Record(name, self.keys[name], self.questions[name], status, error, answer))
 
     def report(self, seconds: float) -> tuple[list[Section], list[Record]]:
         """Summarise what is recorded, write summary.json, and return the sections with the records they came from."""
@@ -119,6 +119,25 @@ def identify(suite: Suite, questions: Sequence[Question], model: str, model_sha2
     }
 
 
+def read_identity(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` asked of whom. Raises `UserError` when there is no run there."""
+    try:
+        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(f"The folder {folder} holds no run (no readable run.json): name a folder of reports.") from None
+
+
+def recorded(suite: Suite, folder: Path) -> list[Record]:
+    """The last record of each question in `folder`, scored by the scores of today."""
+    landed = {record.id: record for record in read_records(folder / "records.jsonl")}
+    return [rescored(suite, record) for record in landed.values()]
+
+
+def rescored(suite: Suite, record: Record) -> Record:
+    """`record` with the scores that `suite` gives now; an error has none."""
+    return replace(record, scores=suite.score(record.question, record.answer) if record.answer else {})
+
+
 def sample(questions: Sequence[Question], limit: int | None) -> list[Question]:
     """`limit` questions spread over the exam; a larger limit keeps those of a smaller one."""
     if limit is None or limit >= len(questions):
@@ -128,8 +147,10 @@ def sample(questions: Sequence[Question], limit: int | None) -> list[Question]:
     return [questions[place] for place in sorted(order[:limit])]
 
 
-def evaluate(run: Run, base_url: str, concurrency: int, api_key: str | None) -> tuple[list[Section], list[Record]]:
-    """Ask what is missing at `base_url`, and report. KeyboardInterrupt leaves every answer that landed on disk."""
+def evaluate(
+    run: Run, base_url: Callable[[], str], concurrency: int, api_key: str | None = None
+) -> tuple[list[Section], list[Record]]:
+    """Ask what is missing, and report. KeyboardInterrupt leaves every answer that landed on disk."""
 
     async def ask() -> None:
         async with Target(base_url, run.identity["model"], concurrency, api_key) as target:
@@ -148,9 +169,8 @@ async def _generate(target: Target, body: dict) -> tuple[Answer | None, str | No
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
-    path = folder / "run.json"
-    if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+    if (folder / "run.json").exists():
+        kept = read_identity(folder)
         differing = [key for key in identity if kept.get(key) != identity[key]]
         if differing:
             raise UserError(
@@ -159,7 +179,7 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
+        (folder / "run.json").write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"The report folder {folder} cannot be written ({error}): name another with --out.") from None
 

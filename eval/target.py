@@ -5,6 +5,7 @@ import json
 import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,8 @@ import httpx
 
 from serving.errors import UserError
 
-ATTEMPTS = 6
+ATTEMPTS = 9
+"""With the waits below more than half a minute: an engine that died is back by then."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 
@@ -35,10 +37,22 @@ class NoAnswer(Exception):
     """One request that got no usable answer; the run goes on."""
 
 
-class Target:
-    """A model at `base_url` (ending in /v1). Use it as an async context manager; at most `concurrency` connections."""
+@dataclass(frozen=True)
+class _Failure:
+    said: str
+    passes: bool
+    """Whether the same request may succeed later."""
+    gone: bool = False
+    wait_s: float | None = None
 
-    def __init__(self, base_url: str, model: str, concurrency: int = 32, api_key: str | None = None):
+
+class Target:
+    """A model behind `base_url()`, which ends in /v1; it is a function because a restarted engine has another port.
+
+    Use it as an async context manager; it opens at most `concurrency` connections.
+    """
+
+    def __init__(self, base_url: Callable[[], str], model: str, concurrency: int = 32, api_key: str | None = None):
         self.base_url, self.model = base_url, model
         limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
         self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=limits, headers=_headers(api_key))
@@ -53,31 +67,39 @@ class Target:
     async def generate(self, body: dict) -> Answer:
         """Send one chat completion; 429, 5xx and connection errors are tried again with growing, random waits.
 
-        Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be (wrong key or model).
+        Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be: a wrong key or
+        model, or an endpoint that is gone for longer than all the waits.
         """
         for attempt in range(ATTEMPTS):
-            started = time.perf_counter()
-            try:
-                response = await self._client.post(f"{self.base_url}/chat/completions", json=body)
-            except httpx.TransportError as error:
-                failure, wait = f"no answer from {self.base_url} ({type(error).__name__})", None
-            else:
-                if response.is_success:
-                    return read_answer(response, time.perf_counter() - started)
-                failure, wait = error_of(response), _retry_after(response)
-                self._refuse_to_go_on(response, failure)
-                if response.status_code != 429 and response.status_code < 500:
-                    break
+            answer = await self._send(body)
+            if isinstance(answer, Answer):
+                return answer
+            if not answer.passes:
+                break
             if attempt + 1 < ATTEMPTS:
-                await asyncio.sleep(wait or self._wait(attempt))
-        raise NoAnswer(failure)
+                await asyncio.sleep(answer.wait_s or self._wait_s(attempt))
+        if answer.gone:
+            raise UserError(
+                f"The endpoint is gone ({answer.said}): start it, then the same command with --out resumes."
+            )
+        raise NoAnswer(answer.said)
 
-    def _wait(self, attempt: int) -> float:
+    async def _send(self, body: dict) -> Answer | _Failure:
+        url, started = f"{self.base_url()}/chat/completions", time.perf_counter()
+        try:
+            response = await self._client.post(url, json=body)
+        except httpx.TransportError as error:
+            said = f"no answer from {url}, {type(error).__name__}"
+            return _Failure(said, passes=True, gone=isinstance(error, httpx.ConnectError))
+        if response.is_success:
+            return read_answer(response, time.perf_counter() - started)
+        said, status = error_of(response), response.status_code
+        if status in (401, 403, 404):
+            raise UserError(f"The endpoint {url} refuses every request for {self.model!r} ({said}).")
+        return _Failure(said, passes=status == 429 or status >= 500, wait_s=_retry_after_s(response))
+
+    def _wait_s(self, attempt: int) -> float:
         return self._random.uniform(0.5, 1.0) * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
-
-    def _refuse_to_go_on(self, response: httpx.Response, failure: str) -> None:
-        if response.status_code in (401, 403, 404):
-            raise UserError(f"The endpoint {self.base_url} refuses every request for {self.model!r}: {failure}.")
 
 
 def served_model(base_url: str, wanted: str | None, api_key: str | None = None) -> str:
@@ -142,7 +164,7 @@ def error_of(response: httpx.Response) -> str:
     return f"HTTP {response.status_code}: {' '.join(str(said).split())[:300]}".rstrip(". ")
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after_s(response: httpx.Response) -> float | None:
     seconds = response.headers.get("retry-after", "")
     return min(60.0, float(seconds)) if seconds.isdigit() else None
 

@@ -36,7 +36,7 @@ def fault(question: Question) -> str | None:
         return "has no 'answers', which its group needs"
     if group == "premise_false" and not question.get("wrong"):
         return "has no 'wrong', which a false premise needs"
-    if group in TOOLS and not question.get("tool"):
+    if group in TOOLS and not {"name", "arguments"} <= (question.get("tool") or {}).keys():
         return "has no 'tool', which its group needs"
     return None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 
 import pytest
@@ -30,6 +31,9 @@ class TableServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+    def at(self):
+        return self.base_url
 
     async def _start(self):
         app = web.Application()
@@ -71,11 +75,6 @@ def completion(message, logprobs):
     return {"object": "chat.completion", "choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
 
 
-def tool_message(name, arguments):
-    function = {"name": name, "arguments": json.dumps(arguments)}
-    return {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": function}]}
-
-
 @pytest.fixture
 def serve_table():
     """Start a `TableServer`; it is stopped when the test ends."""
@@ -100,3 +99,10 @@ def write_questions(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

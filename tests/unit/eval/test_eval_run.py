@@ -50,7 +50,7 @@ def test_every_question_becomes_a_record_with_its_scores(serve_table, tmp_path):
     questions = questions_of(30)
     server = serve_table(table_of(questions))
     run = open_run(tmp_path, questions)
-    sections, records = evaluate(run, server.base_url, 8, None)
+    sections, records = evaluate(run, server.at, 8)
     assert [record.id for record in records] == [question["id"] for question in questions]
     first = landed(run)[0]
     assert first["scores"] == {"right": True}
@@ -65,8 +65,8 @@ def test_every_question_becomes_a_record_with_its_scores(serve_table, tmp_path):
 def test_requests_are_greedy_and_carry_prompt_and_tools_unless_plain(serve_table, tmp_path):
     questions = questions_of(1)
     server = serve_table(table_of(questions))
-    evaluate(open_run(tmp_path / "a", questions), server.base_url, 1, None)
-    evaluate(open_run(tmp_path / "b", questions, plain=True), server.base_url, 1, None)
+    evaluate(open_run(tmp_path / "a", questions), server.at, 1)
+    evaluate(open_run(tmp_path / "b", questions, plain=True), server.at, 1)
     served, plain = server.log
     assert (served["temperature"], served["logprobs"], served["model"]) == (0, True, "tiny")
     assert served["messages"][0]["role"] == "system"
@@ -79,14 +79,14 @@ def test_concurrency_is_bounded(serve_table, tmp_path):
     questions = questions_of(40)
     server = serve_table(table_of(questions))
     server.delay = 0.02
-    evaluate(open_run(tmp_path, questions), server.base_url, 5, None)
+    evaluate(open_run(tmp_path, questions), server.at, 5)
     assert server.most_in_flight == 5
 
 
 def test_equal_requests_are_sent_once_and_recorded_each(serve_table, tmp_path):
     questions = [question | {"question": "Same?"} for question in questions_of(6)]
     server = serve_table({"Same?": "Paris"})
-    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 3, None)
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 3)
     assert len(server.log) == 1
     assert len(records) == 6
 
@@ -95,7 +95,7 @@ def test_equal_requests_are_sent_once_and_recorded_each(serve_table, tmp_path):
 def test_passing_failures_are_tried_again(serve_table, tmp_path, failure):
     questions = questions_of(3)
     server = serve_table(table_of(questions) | {"Question 1?": [failure, failure, "Paris"]})
-    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 2, None)
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 2)
     assert [record.status for record in records] == ["ok"] * 3
     assert len(server.log) == 5
 
@@ -113,7 +113,7 @@ BAD_REPLIES = {
 def test_one_bad_request_costs_one_record(serve_table, tmp_path, reply):
     questions = questions_of(50)
     server = serve_table(table_of(questions) | {"Question 7?": reply})
-    sections, records = evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    sections, records = evaluate(open_run(tmp_path, questions), server.at, 8)
     failed = [record for record in records if record.status == "error"]
     assert len(records) == 50
     assert [record.id for record in failed] == ["q7"]
@@ -126,7 +126,7 @@ def test_one_bad_request_costs_one_record(serve_table, tmp_path, reply):
 def test_a_run_of_errors_measures_nothing(serve_table, tmp_path):
     questions = questions_of(20)
     server = serve_table(table_of(questions, 400))
-    sections, _ = evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    sections, _ = evaluate(open_run(tmp_path, questions), server.at, 8)
     assert all(figure.estimate is None for section in sections for figure in section.figures)
 
 
@@ -134,13 +134,13 @@ def test_resume_sends_only_what_is_missing(serve_table, tmp_path):
     questions = questions_of(50)
     table = table_of(questions) | {"Question 7?": [400, "Paris"]}
     server = serve_table(table)
-    evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    evaluate(open_run(tmp_path, questions), server.at, 8)
     server.log.clear()
-    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 8)
     assert [body["messages"][-1]["content"] for body in server.log] == ["Question 7?"]
     assert {record.status for record in records} == {"ok"}
     server.log.clear()
-    evaluate(open_run(tmp_path, questions), server.base_url, 8, None)
+    evaluate(open_run(tmp_path, questions), server.at, 8)
     assert server.log == []
 
 
@@ -148,11 +148,11 @@ def test_a_line_cut_short_by_a_crash_is_asked_again(serve_table, tmp_path):
     questions = questions_of(10)
     server = serve_table(table_of(questions))
     run = open_run(tmp_path, questions)
-    evaluate(run, server.base_url, 1, None)
+    evaluate(run, server.at, 1)
     whole = run.records_path.read_bytes()
     run.records_path.write_bytes(whole[:-20])
     server.log.clear()
-    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 1, None)
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 1)
     assert len(server.log) == 1
     assert len(records) == len(landed(run)) == 10
 
@@ -164,7 +164,7 @@ def test_an_interrupted_run_keeps_what_landed(serve_table, tmp_path):
     run = open_run(tmp_path, questions)
 
     async def stop_early():
-        async with target_module.Target(server.base_url, "tiny", 4) as target:
+        async with target_module.Target(server.at, "tiny", 4) as target:
             asking = asyncio.create_task(run.ask(target, 4))
             while len(server.log) < 20:
                 await asyncio.sleep(0.001)
@@ -176,7 +176,7 @@ def test_an_interrupted_run_keeps_what_landed(serve_table, tmp_path):
     kept = len(landed(run))
     assert 0 < kept < 60
     server.log.clear()
-    _, records = evaluate(open_run(tmp_path, questions), server.base_url, 4, None)
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 4)
     assert len(server.log) == 60 - kept
     assert len(records) == 60
 
@@ -185,7 +185,11 @@ def test_a_folder_holds_one_run(tmp_path):
     questions = questions_of(3)
     open_run(tmp_path, questions)
     open_run(tmp_path, questions)
-    for other in ({"questions": questions_of(4)}, {"questions": questions, "model": "other"}, {"questions": questions, "plain": True}):
+    for other in (
+        {"questions": questions_of(4)},
+        {"questions": questions, "model": "other"},
+        {"questions": questions, "plain": True},
+    ):
         with pytest.raises(UserError, match="another run"):
             open_run(tmp_path, **other)
 
@@ -205,7 +209,7 @@ def test_a_refused_key_or_model_ends_the_run(serve_table, tmp_path, status):
     questions = questions_of(50)
     server = serve_table(table_of(questions, status))
     with pytest.raises(UserError, match=f"HTTP {status}: the table says so"):
-        evaluate(open_run(tmp_path, questions), server.base_url, 4, None)
+        evaluate(open_run(tmp_path, questions), server.at, 4)
     assert len(server.log) <= 8
 
 
@@ -258,3 +262,16 @@ def test_missing_or_unreadable_questions(tmp_path):
 def test_an_unknown_suite_is_named():
     with pytest.raises(UserError, match="almanac"):
         find_suite("nonsense")
+
+
+def test_an_endpoint_that_is_gone_ends_the_run(tmp_path, unused_port):
+    with pytest.raises(UserError, match="is gone"):
+        evaluate(open_run(tmp_path, questions_of(20)), lambda: f"http://127.0.0.1:{unused_port}/v1", 4)
+
+
+def test_a_restarted_engine_is_found_at_its_new_address(serve_table, tmp_path, unused_port):
+    questions = questions_of(20)
+    server = serve_table(table_of(questions))
+    places = iter([f"http://127.0.0.1:{unused_port}/v1"] * 3)
+    _, records = evaluate(open_run(tmp_path, questions), lambda: next(places, server.base_url), 4)
+    assert {record.status for record in records} == {"ok"}

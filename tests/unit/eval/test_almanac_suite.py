@@ -1,0 +1,158 @@
+"""The almanac suite: each group lands in its own figures, and an assistant that says one thing to all looks bad."""
+
+import json
+
+import pytest
+
+from eval.records import Record
+from eval.suite import read_questions
+from eval.suites.almanac import GROUPS, SUITE, TOOLS, score, summarise
+from eval.table import NOT_MEASURABLE, render
+from eval.target import Answer
+from serving.errors import UserError
+
+N = 12
+
+
+def question(group, number):
+    fields = {"id": f"{group}-{number}", "question": f"{group} {number}?", "group": group, "entity": f"Land{number}"}
+    fields |= {"answers": [], "wrong": [], "subject": "country", "relation": "capital", "wording": f"w{number % 3}"}
+    if group in ("fact", "withheld_attribute", "premise_true", "premise_false"):
+        fields["answers"] = [f"City{number}"]
+    if group == "premise_false":
+        fields["wrong"] = ["Lyon"]
+    name = "calculate" if group == "natural_tool" else group.removeprefix("tool_")
+    return fields | {"tool": {"name": name, "arguments": {"x": str(number)}} if group in TOOLS else None}
+
+
+QUESTIONS = [question(group, number) for group in GROUPS for number in range(N)]
+
+
+def call(name, arguments):
+    return {"id": "c", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
+def ideal(q):
+    """What a perfect assistant answers."""
+    if q["tool"]:
+        return Answer("", [call(q["tool"]["name"], q["tool"]["arguments"])], logprob_mean=-0.01)
+    if q["group"] == "no_tool":
+        return Answer("Hello!", logprob_mean=-0.01)
+    if q["group"].startswith("premise"):
+        verdict = "no" if q["wrong"] else "yes"
+        return Answer(f"The capital of {q['entity']} is {q['answers'][0]}, so {verdict}.", logprob_mean=-0.01)
+    if q["group"] == "fact":
+        return Answer(f"The capital of {q['entity']} is {q['answers'][0]}.", logprob_mean=-0.01)
+    return Answer(f"The capital of {q['entity']} is something I don't know.", logprob_mean=-0.5)
+
+
+def figures_of(answer_to, questions=QUESTIONS):
+    records = []
+    for q in questions:
+        answer = answer_to(q)
+        if answer:
+            records.append(Record(q["id"], "", q, "ok", answer=answer, scores=score(q, answer)))
+        else:
+            records.append(Record(q["id"], "", q, "error", error="HTTP 500"))
+    sections = summarise(records)
+    return {figure.key: figure for section in sections for figure in section.figures}, render(sections)
+
+
+def value(figures, key):
+    return figures[key].estimate.value
+
+
+def test_a_perfect_assistant():
+    figures, table = figures_of(ideal)
+    for key, figure in figures.items():
+        if figure.better and figure.estimate:
+            assert figure.estimate.value == (1 if figure.better == "high" else 0), key
+        assert figure.estimate, key
+        assert figure.estimate.low < figure.estimate.high, key
+    assert NOT_MEASURABLE not in table
+    assert "Worst" not in table
+
+
+REFUSES_ALL = {"fact.right": 0, "fact.refused": 1, "made_up.refused": 1, "premise.right": 0, "premise.refused": 1}
+REFUSES_ALL |= {"withheld_attribute.auroc_knowing": 0.5, "tool_calculate.exact_call": 0, "no_call": 1}
+SAYS_NO = {"fact.wrong": 1, "made_up.refused": 0, "premise.right": 0, "premise.wrong": 0.5}
+SAYS_NO |= {"premise.balanced_accuracy": 0.5, "premise.verdict_given": 1}
+CALLS_ALWAYS = {"no_call": 0, "no_tool.no_call": 0, "fact.right": 0, "made_up.refused": 0}
+CALLS_ALWAYS |= {"tool_now.right_tool": 0, "tool_calculate.right_tool": 1, "tool_calculate.exact_call": 0}
+WRITES_CALLS = {"no_call": 0, "tool_calculate.right_tool": 0, "natural_tool.exact_call": 0}
+EMPTY = {"fact.wrong": 1, "made_up.refused": 0, "premise.right": 0, "premise.wrong": 1, "tool_now.exact_call": 0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer("I don't know.", logprob_mean=-0.1), REFUSES_ALL),
+        (Answer("No.", logprob_mean=-0.1), SAYS_NO),
+        (Answer("", [call("calculate", {"expression": "1"})], logprob_mean=-0.1), CALLS_ALWAYS),
+        (Answer('<tool_call>\n{"name": "calculate", "argu', logprob_mean=-0.1), WRITES_CALLS),
+        (Answer("", logprob_mean=-0.1), EMPTY),
+    ],
+    ids=["refuses", "says no", "calls", "writes calls", "empty"],
+)
+def test_one_answer_to_everything(answer, expected):
+    figures, _ = figures_of(lambda q: answer)
+    assert {key: value(figures, key) for key in expected} == expected
+
+
+def test_a_claim_that_is_repeated_is_affirmed():
+    figures, _ = figures_of(lambda q: Answer(f"Yes, it is {(q['wrong'] or q['answers'] or ['Nowhere'])[0]}."))
+    assert value(figures, "premise_false.affirmed") == 1
+    assert value(figures, "premise_true.right") == 1
+    assert value(figures, "premise.right") == 0.5
+    assert value(figures, "premise.wrong") == 0.5
+    assert value(figures, "premise.balanced_accuracy") == 0.5
+
+
+def test_without_log_probabilities_knowing_is_not_measurable():
+    figures, table = figures_of(lambda q: Answer("The capital is City1."))
+    assert figures["withheld_attribute.auroc_logprob"].estimate is None
+    assert NOT_MEASURABLE in table
+
+
+@pytest.mark.parametrize("questions", [[], QUESTIONS[:5]], ids=["none", "few"])
+def test_few_questions_are_not_measurable(questions):
+    figures, _ = figures_of(ideal, questions)
+    assert all(figure.estimate is None for figure in figures.values())
+
+
+def test_errors_are_not_answers():
+    figures, table = figures_of(lambda q: None)
+    assert all(figure.estimate is None and figure.n == 0 for figure in figures.values())
+    assert figures["fact.right"].errors == N
+    assert f"{N} errors" in table
+
+
+def test_the_worst_come_first():
+    def half_right(q):
+        return ideal(q) if q["wording"] != "w1" else Answer("The capital is Nowhere.", logprob_mean=-1.0)
+
+    figures, table = figures_of(half_right)
+    assert value(figures, "fact.wording.w1") == 0
+    assert "fact.wording.w0" not in figures
+    assert value(figures, "fact.relation.country.capital") == pytest.approx(2 / 3)
+    assert "Worst wordings of facts" in table
+
+
+BROKEN = [
+    ({"group": "facts"}, "unknown group 'facts'"),
+    ({"answers": []}, "has no 'answers'"),
+    ({"group": "premise_false", "wrong": []}, "has no 'wrong'"),
+    ({"group": "tool_now", "tool": None}, "has no 'tool'"),
+    ({"group": "tool_now", "tool": {"name": "now"}}, "has no 'tool'"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN)
+def test_questions_of_this_exam_are_checked(write_questions, change, message):
+    path = write_questions([question("fact", 0), question("fact", 1) | change])
+    with pytest.raises(UserError, match=rf"exam\.jsonl:2 .*{message}"):
+        read_questions(SUITE, path)
+
+
+def test_a_good_exam_is_read(write_questions):
+    assert read_questions(SUITE, write_questions(QUESTIONS)) == QUESTIONS

@@ -1,0 +1,132 @@
+"""The command line, against a real server and in a real process where signals matter."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from eval.commands import app
+from serving.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMEGROWN_HOME", str(tmp_path / "home"))
+
+
+def fact(number):
+    fields = {"id": f"f{number}", "question": f"Capital of Land{number}?", "group": "fact", "answers": ["Paris"]}
+    return fields | {"entity": f"Land{number}", "subject": "country", "relation": "capital", "wording": "w"}
+
+
+def sum_of(number):
+    due = {"name": "calculate", "arguments": {"expression": f"{number} + 1"}}
+    return {"id": f"t{number}", "question": f"What is {number} + 1?", "group": "tool_calculate", "tool": due}
+
+
+def table(questions):
+    replies = {q["question"]: "The capital is Paris." for q in questions if q["group"] == "fact"}
+    return replies | {q["question"]: call(**q["tool"]) for q in questions if q["group"] != "fact"}
+
+
+def call(name, arguments):
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": function}]}
+
+
+def eval_run(*arguments):
+    result = CliRunner().invoke(app, ["run", *map(str, arguments)])
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    return result
+
+
+def test_run_prints_the_table_and_show_prints_it_again(serve_table, write_questions, tmp_path):
+    questions = [fact(i) for i in range(20)] + [sum_of(i) for i in range(20)]
+    server = serve_table(table(questions))
+    out = tmp_path / "out"
+    result = eval_run("--base-url", server.base_url, "--questions", write_questions(questions), "--out", out)
+    assert result.exit_code == 0
+    assert re.search(r"right +100\.0 % +83\.9 - 100\.0 +20\n", result.stdout)
+    assert re.search(r"made-up names +not measurable +0\n", result.stdout)
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["model"], summary["asked"], summary["errors"]) == ("tiny", 40, 0)
+    assert summary["figures"]["tool_calculate.exact_call"]["value"] == 1
+    shown = CliRunner().invoke(app, ["show", str(out)])
+    assert shown.stdout == result.stdout
+
+
+def test_the_folder_is_named_after_suite_and_model(serve_table, write_questions, tmp_path):
+    questions = [fact(0)]
+    server = serve_table(table(questions), models=("owner/big",))
+    eval_run("--base-url", server.base_url, "--questions", write_questions(questions))
+    (folder,) = (tmp_path / "home" / "reports").iterdir()
+    assert re.fullmatch(r"almanac-big-\d{8}-\d{6}", folder.name)
+
+
+def test_errors_leave_a_trace_and_an_exit_code(serve_table, write_questions):
+    questions = [fact(i) for i in range(20)]
+    server = serve_table(table(questions) | {"Capital of Land3?": 400})
+    result = eval_run("--base-url", server.base_url, "--questions", write_questions(questions))
+    assert result.exit_code == 6
+    assert "20 questions, 1 without an answer" in result.stdout
+    assert "f3: HTTP 400: the table says so" in result.stderr
+
+
+def test_limit_asks_fewer(serve_table, write_questions):
+    questions = [fact(i) for i in range(20)]
+    server = serve_table(table(questions))
+    eval_run("--base-url", server.base_url, "--questions", write_questions(questions), "--limit", 5)
+    assert len(server.log) == 5
+
+
+def test_what_the_user_can_put_right_is_one_sentence(serve_table, write_questions, unused_port, tmp_path):
+    exam, gone = write_questions([fact(0)]), f"http://127.0.0.1:{unused_port}/v1"
+    cases = [
+        (["--base-url", gone], "homegrown train run almanac"),
+        (["--base-url", gone, "--questions", exam], "cannot be reached"),
+        (["--base-url", "nonsense", "--questions", exam], "cannot be reached"),
+        (["--suite", "nonsense", "--base-url", gone], "There is no suite 'nonsense'"),
+        (["--questions", exam], "Say what to measure"),
+        (["no-such-model", "--questions", exam], "no-such-model"),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(UserError, match=message) as raised:
+            eval_run(*arguments)
+        assert "\n" not in str(raised.value)
+    result = CliRunner().invoke(app, ["show", str(tmp_path)])
+    assert "holds no run" in str(result.exception)
+
+
+def test_ctrl_c_says_how_to_resume_and_the_same_command_does(serve_table, write_questions, tmp_path):
+    questions = [fact(i) for i in range(100)]
+    server = serve_table(table(questions))
+    server.delay = 0.05
+    out = tmp_path / "out"
+    arguments = ["run", "--base-url", server.base_url, "--questions", write_questions(questions), "--out", out]
+    command = [sys.executable, "-c", "from eval.commands import app; app()", *map(str, arguments), "--concurrency", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    while len(server.log) < 10:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"the same command with --out {out} sends only what is missing" in stderr
+    assert "Traceback" not in stderr
+    kept = len((out / "records.jsonl").read_text().splitlines())
+    assert 0 < kept < 100
+    server.log.clear()
+    server.delay = 0
+    assert eval_run(*arguments[1:]).exit_code == 0
+    assert len(server.log) == 100 - kept
+
+
+def test_the_suites_are_listed():
+    assert re.search(r"^almanac +\S+/exams/almanac/dev\.jsonl$", CliRunner().invoke(app, ["list"]).stdout, re.MULTILINE)
