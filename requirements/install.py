@@ -29,12 +29,13 @@ def main():
     check_python()
     python = os.path.join(os.path.abspath(options.venv), "bin", "python")
     lock = os.path.join(HERE, "gpu.lock" if options.gpu else "cpu.lock")
-    with step("virtual environment " + options.venv):
+    with step(f"virtual environment {options.venv}"):
         run(sys.executable, "-m", "venv", options.venv)
-    with step("packages of " + os.path.relpath(lock)):
-        install_lock(python, lock)
     if not options.gpu:
         install_torch(python, options.torch_index)
+    with step(f"packages of {os.path.relpath(lock)}"):
+        install_lock(python, lock)
+    if not options.gpu:
         check_numa()
     with step("homegrown"):
         pip(python, "--no-deps", "--no-build-isolation", "--editable", os.path.dirname(HERE))
@@ -75,7 +76,7 @@ def install_lock(python, lock):
             file.write(pinned_uv + "\n")
         pip(python, "--no-deps", "--require-hashes", "--requirement", only_uv)
     options = ["--no-deps", "--require-hashes", "--requirement", lock]
-    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
     if subprocess.run(uv + options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
         pip(python, *options)
 
@@ -84,10 +85,10 @@ def install_torch(python, index):
     with open(os.path.join(HERE, "cpu.in"), encoding="utf-8") as file:
         pinned = re.search(r"^torch==\S+", file.read(), re.MULTILINE).group()
     if index and reachable(index):
-        with step(pinned + " from " + index):
+        with step(f"{pinned} from {index}"):
             pip(python, "--no-deps", "--index-url", index, pinned)
         return
-    with step(pinned + " from pip's usual index" + (" (no answer from " + index + ")" if index else "")):
+    with step(f"{pinned} from pip's usual index" + (f" (no answer from {index})" if index else "")):
         pip(python, pinned)
     if "+cpu" not in torch_version(python):
         print("   note: that is the build for GPUs; it works on CPUs too, but is some gigabytes larger")
