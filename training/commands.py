@@ -1,0 +1,41 @@
+"""`homegrown train`: all stages of a recipe, or one."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Text -> model folder: tokenizer, pretraining, fine-tuning.", no_args_is_help=True)
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a name in training/recipes, or a YAML file")]
+Overrides = Annotated[list[str], typer.Option("--set", metavar="a.b=value", help="change a key of the recipe")]
+
+
+def _run(recipe: str, overrides: list[str], only: str | None = None) -> None:
+    from training.pipeline import run_recipe
+    from training.recipe import load_recipe
+
+    run_recipe(load_recipe(recipe, overrides), only)
+
+
+@app.command()
+def run(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
+    """Run all stages; those whose inputs are unchanged are skipped, an interrupted one goes on."""
+    _run(recipe, overrides)
+
+
+@app.command()
+def tokenizer(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
+    """Learn the vocabulary."""
+    _run(recipe, overrides, "tokenizer")
+
+
+@app.command()
+def pretrain(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
+    """Train a new model on text."""
+    _run(recipe, overrides, "pretrain")
+
+
+@app.command()
+def sft(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
+    """Teach a model to converse (supervised fine-tuning)."""
+    _run(recipe, overrides, "sft")

@@ -1,0 +1,61 @@
+"""What the ranks of a stage are told: one JSON file."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from training.launch import Layout
+from training.recipe import Recipe, TrainingSection
+
+
+class Job(BaseModel):
+    """One stage of one recipe, ready to be run by `training.pretrain` or `training.finetune`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recipe: Recipe
+    stage: str
+    folder: Path
+    """The stage's working folder: data/, checkpoints/, tensorboard/, and in the end model/ and result.json."""
+    tokenizer: Path
+    base: Path | None = None
+    steps: int
+    layout: Layout
+    measuring: bool = False
+
+    @property
+    def section(self) -> TrainingSection:
+        return self.recipe.pretrain if self.stage == "pretrain" else self.recipe.sft
+
+    @property
+    def data(self) -> Path:
+        return self.folder / ("sample" if self.measuring else "data")
+
+    @property
+    def result(self) -> Path:
+        return self.folder / ("measured.json" if self.measuring else "result.json")
+
+    @property
+    def saved_as(self) -> str:
+        return self.recipe.model.saved_as
+
+    @property
+    def rows_per_process(self) -> int:
+        return self.section.rows_per_batch // self.layout.processes
+
+    def write(self) -> Path:
+        path = self.folder / "job.json"
+        path.write_text(self.model_dump_json(), encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> "Job":
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+class Result(BaseModel):
+    """What a finished stage reports; when only measuring, nothing but the speed."""
+
+    tokens_per_second: float
+    seconds: float
+    metrics: dict[str, float] = {}

@@ -1,0 +1,94 @@
+"""The language model: transformers' Qwen3, sized by one dial."""
+
+import functools
+import types
+
+import torch
+from torch.nn.functional import cross_entropy, pad
+from transformers import GenerationConfig, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from training.recipe import ModelSection
+
+IGNORED = -100
+PLAIN_HEADS = ("qwen3", "qwen2", "llama", "mistral", "smollm3")
+
+
+def shape_of(section: ModelSection) -> dict[str, int]:
+    """The sizes that `depth` stands for, with the recipe's own numbers in their place where it has some.
+
+    Up to depth 8 the width is 32 a layer with heads of 32: small models copy better with more, smaller heads. Beyond,
+    64 a layer with heads of 64, two of which share a key and a value.
+    """
+    small = section.depth <= 8
+    head_dim = section.head_dim or (32 if small else 64)
+    hidden = section.hidden or head_dim * section.depth
+    heads = section.heads or max(1, hidden // head_dim)
+    shared = small or heads % 2
+    return {
+        "num_hidden_layers": section.depth,
+        "hidden_size": hidden,
+        "num_attention_heads": heads,
+        "num_key_value_heads": section.kv_heads or (heads if shared else heads // 2),
+        "head_dim": head_dim,
+        "intermediate_size": section.ffn or -(-3 * hidden // 64) * 64,
+    }
+
+
+def build_model(section: ModelSection, vocabulary: int, eos_token_id: int, pad_token_id: int) -> Qwen3ForCausalLM:
+    """A model with random weights (from torch's global generator), in float32."""
+    config = Qwen3Config(
+        **shape_of(section),
+        vocab_size=vocabulary,
+        max_position_embeddings=section.context,
+        rope_parameters={"rope_type": "default", "rope_theta": section.rope_theta},
+        tie_word_embeddings=section.tie_embeddings,
+        bos_token_id=None,
+        eos_token_id=eos_token_id,
+        pad_token_id=pad_token_id,
+        dtype="float32",
+    )
+    model = Qwen3ForCausalLM(config)
+    model.generation_config = GenerationConfig(eos_token_id=eos_token_id, pad_token_id=pad_token_id)
+    return model
+
+
+def skip_uncounted_logits(model: PreTrainedModel) -> None:
+    """Let `model(..., labels=...)` compute logits only where a label counts, and return the loss without them.
+
+    In a small model the head is a quarter of the work, and in chat most positions do not count: a step with half of
+    them counted is 20 % faster. Models whose head is more than one matrix product keep their own forward.
+    """
+    if model.config.model_type not in PLAIN_HEADS:
+        return
+    original = model.forward
+
+    @functools.wraps(type(model).forward)
+    def forward(self, *args, labels=None, num_items_in_batch=None, **kwargs):
+        if labels is None:
+            return original(*args, **kwargs)
+        hidden = self.base_model(*args, **kwargs).last_hidden_state
+        targets = pad(labels[:, 1:], (0, 1), value=IGNORED)
+        counted = targets != IGNORED
+        logits = self.get_output_embeddings()(hidden[counted]).float()
+        total = counted.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
+        return CausalLMOutputWithPast(loss=cross_entropy(logits, targets[counted], reduction="sum") / total)
+
+    model.forward = types.MethodType(forward, model)
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def flops_per_token(model: PreTrainedModel, row: int) -> float:
+    """Floating-point operations of one training token: 6 a parameter of the matrices, plus attention over a row.
+
+    The embedding is a table look-up and counts only as the output head.
+    """
+    config = model.config
+    matrices = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "embed_tokens" not in name)
+    if config.tie_word_embeddings:
+        matrices += config.vocab_size * config.hidden_size
+    attention = 12 * config.num_hidden_layers * config.num_attention_heads * config.head_dim * row
+    return 6 * matrices + attention

@@ -1,0 +1,258 @@
+"""Runs the stages of a recipe: skips those whose inputs are unchanged, resumes those that were interrupted.
+
+A stage works in `runs/<recipe>/<stage>/`, where `inputs.json` says what it is made from and `stamp.json`, written
+last, what came out. Results are the folders `models/<recipe>-base` and `models/<recipe>`.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import time
+from pathlib import Path
+
+from prompts.library import chat_template
+from serving.errors import UserError
+from serving.model_folder import Lineage, Source, check_model_folder, finish_model_folder, folder_digest, resolve_model
+from serving.settings import home
+from training.checkpoints import write_whole
+from training.corpus.sources import SourceReport, SourceSpec, locate
+from training.job import Job, Result
+from training.launch import Layout, layout_for, run_ranks
+from training.progress import LiveLine
+from training.recipe import Recipe, TrainingSection
+from training.tokenizer import train_tokenizer
+from training.tokens import StreamReport, write_training_rows, write_validation_rows
+
+STAGES = ("tokenizer", "pretrain", "sft")
+PACKAGES = ("torch", "transformers", "tokenizers", "trl")
+MODULES = {"pretrain": "training.pretrain", "sft": "training.finetune"}
+SAMPLED_STEPS = 24
+
+
+def run_recipe(recipe: Recipe, only: str | None = None) -> Path:
+    """Run all stages of `recipe`, or `only` one whose parents are done. Returns the last result's folder."""
+    result = None
+    for stage in STAGES if only is None else (only,):
+        if getattr(recipe, stage) is not None:
+            result = Stage(recipe, stage).run()
+    if result is None:
+        raise UserError(f"The recipe {recipe.name} has no section {only or 'tokenizer, pretrain or sft'}.")
+    return result
+
+
+def output_of(recipe: Recipe, stage: str) -> Path:
+    """Where a stage's result is, done or not."""
+    folders = {
+        "tokenizer": home() / "runs" / recipe.name / "tokenizer" / "model",
+        "pretrain": home() / "models" / f"{recipe.name}-base",
+        "sft": home() / "models" / recipe.name,
+    }
+    return folders[stage]
+
+
+class Stage:
+    """One stage of one recipe."""
+
+    def __init__(self, recipe: Recipe, name: str) -> None:
+        self.recipe, self.name = recipe, name
+        self.section = getattr(recipe, name)
+        self.folder = home() / "runs" / recipe.name / name
+        self.output = output_of(recipe, name)
+        self.parent = self._parent()
+        self.inputs = self._inputs()
+
+    def run(self) -> Path:
+        """Do what is still to be done; returns the folder of the result."""
+        if self._is_done():
+            print(f"{self.name}  unchanged: {self.output}", flush=True)
+            return self.output
+        if _read(self.folder / "inputs.json") != self.inputs:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / "inputs.json", json.dumps(self.inputs, indent=1))
+        lineage = self._tokenizer() if self.name == "tokenizer" else self._train()
+        self._publish(lineage)
+        return self.output
+
+    def _parent(self) -> Path | None:
+        if self.name == "tokenizer":
+            return None
+        if self.name == "sft" and self.section.base:
+            return Path(resolve_model(self.section.base))
+        before = "tokenizer" if self.name == "pretrain" else "pretrain"
+        parent = output_of(self.recipe, before)
+        if not parent.is_dir():
+            raise UserError(f"{parent} is not there yet: run `homegrown train {before}` with this recipe first.")
+        return parent
+
+    def _inputs(self) -> dict:
+        """Everything that the result depends on."""
+        recipe = self.recipe
+        phases = [self.section] if self.name == "tokenizer" else self.section.phases
+        sources = [source for phase in phases for source in phase.sources]
+        return {
+            "section": self.section.model_dump(mode="json"),
+            "model": recipe.model.model_dump(mode="json") if self.name != "sft" else recipe.model.saved_as,
+            "seed": recipe.seed,
+            "dress": self.name != "tokenizer" and recipe.dress(self.section).model_dump(),
+            "template": _sha256(chat_template().encode()),
+            "parent": folder_digest(self.parent) if self.parent and self.parent.is_dir() else str(self.parent),
+            "sources": {source.name: _fingerprint(source) for source in sources},
+            "versions": versions(),
+        }
+
+    def _is_done(self) -> bool:
+        stamp = _read(self.folder / "stamp.json")
+        if stamp is None or stamp["inputs"] != self.inputs or not self.output.is_dir():
+            return False
+        return stamp["sha256"] == folder_digest(self.output)
+
+    def _tokenizer(self) -> Lineage:
+        started = time.monotonic()
+        with LiveLine() as line:
+            line.show("tokenizer  reading text and merging bytes")
+            folder = self.folder / "model.part"
+            reports = train_tokenizer(self.section, self.recipe.model.context, self.recipe.seed, folder)
+            line.show(f"tokenizer  {self.section.vocabulary:,} tokens from {sum(r.rows for r in reports):,} documents")
+        shutil.rmtree(self.output, ignore_errors=True)
+        folder.rename(self.output)
+        return self._lineage([_source(report) for report in reports], 0, time.monotonic() - started, {})
+
+    def _train(self) -> Lineage:
+        layout = layout_for(self.section.rows_per_batch, 0, self.section.processes)
+        steps = self._steps(layout)
+        reports = self._write_rows(steps, "data")
+        write_validation_rows(
+            self.section, self.parent, self.recipe.dress(self.section), self.recipe.seed, self.folder / "validation"
+        )
+        job = self._job(layout, steps)
+        if not job.result.exists():
+            run_ranks(MODULES[self.name], job.write(), layout)
+        result = Result.model_validate_json(job.result.read_text())
+        tokens = steps * self.section.batch_tokens
+        return self._lineage(_sources(self.section, reports), tokens, result.seconds, result.metrics)
+
+    def _job(self, layout: Layout, steps: int, measuring: bool = False) -> Job:
+        return Job(
+            recipe=self.recipe,
+            stage=self.name,
+            folder=self.folder,
+            tokenizer=self.parent,
+            base=self.parent if self.name == "sft" else None,
+            steps=steps,
+            layout=layout,
+            measuring=measuring,
+        )
+
+    def _steps(self, layout: Layout) -> int:
+        """The number of optimizer steps, fixed when first asked for."""
+        budget = self.section.parsed_budget()
+        if budget.tokens is not None:
+            return budget.steps(self.section.batch_tokens, None)
+        fixed = self.folder / "steps.json"
+        if not fixed.exists():
+            self._write_rows(SAMPLED_STEPS, "sample")
+            job = self._job(layout, SAMPLED_STEPS, measuring=True)
+            run_ranks(MODULES[self.name], job.write(), layout)
+            speed = Result.model_validate_json(job.result.read_text()).tokens_per_second
+            steps = budget.steps(self.section.batch_tokens, speed)
+            write_whole(fixed, json.dumps({"steps": steps, "tokens_per_second": speed}))
+        return json.loads(fixed.read_text())["steps"]
+
+    def _write_rows(self, steps: int, name: str) -> list[StreamReport]:
+        with LiveLine() as line:
+            return write_training_rows(
+                self.section,
+                steps,
+                self.parent,
+                self.recipe.dress(self.section),
+                self.recipe.seed,
+                self.folder / name,
+                lambda share: line.show(f"{self.name}  writing {name}  {share:.0%}"),
+            )
+
+    def _lineage(self, sources: list[Source], tokens: int, seconds: float, metrics: dict[str, float]) -> Lineage:
+        return Lineage(
+            stage=self.name,
+            parent=self.parent.name if self.parent else None,
+            parent_sha256=folder_digest(self.parent) if self.parent else None,
+            recipe=self.recipe.name,
+            sources=sources,
+            seed=self.recipe.seed,
+            versions=versions(),
+            tokens=tokens,
+            seconds=round(seconds, 1),
+            metrics=metrics,
+        )
+
+    def _publish(self, lineage: Lineage) -> None:
+        """Put the result in its place at once, then say so; data and checkpoints are not needed any more."""
+        if self.name == "tokenizer":
+            write_whole(self.output / "lineage.json", lineage.model_dump_json(indent=1))
+        else:
+            finished = self.folder / "model"
+            finish_model_folder(finished, lineage)
+            check_model_folder(finished)
+            _replace(self.output, finished)
+        for leftover in ("data", "sample", "checkpoints", "validation"):
+            shutil.rmtree(self.folder / leftover, ignore_errors=True)
+        write_whole(
+            self.folder / "stamp.json", json.dumps({"inputs": self.inputs, "sha256": folder_digest(self.output)})
+        )
+        metrics = "".join(f"  {name.replace('_', ' ')} {value:.3f}" for name, value in lineage.metrics.items())
+        print(f"{self.name}  done: {self.output}{metrics}", flush=True)
+
+
+def versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def _replace(target: Path, source: Path) -> None:
+    """Put the folder `source` where `target` is; a reader finds the old one or the new one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    source.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _read(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _fingerprint(source: SourceSpec) -> str:
+    """Something that changes when the source does: file sizes and times, or for the almanac its generator and facts."""
+    if source.name == "copies":
+        return "copies"
+    if source.name == "almanac":
+        folder = Path(__file__).parent / "corpus" / "almanac"
+        files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".txt"))
+        return _sha256(b"".join(path.read_bytes() for path in files))
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in locate(source.name)]
+    return _sha256(repr((files, source.revision)).encode())
+
+
+def _source(report: SourceReport) -> Source:
+    return Source(name=report.name, licence=report.licence, rows=report.rows, sha256=report.sha256)
+
+
+def _sources(section: TrainingSection, reports: list[StreamReport]) -> list[Source]:
+    """What a stage read, one entry a source: documents used, and the hash of what they came from."""
+    found: dict[str, SourceReport] = {}
+    for stream in reports:
+        for report, documents in zip(stream.sources, stream.documents.values(), strict=True):
+            entry = found.setdefault(report.name, SourceReport(name=report.name, licence=report.licence))
+            entry.rows += documents
+            if report.sha256 != entry.sha256:  # files hash alike in every stream, generated text does not
+                entry.sha256 = _sha256(f"{entry.sha256}{report.sha256}".encode()) if entry.sha256 else report.sha256
+    return [_source(report) for report in found.values()]

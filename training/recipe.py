@@ -1,0 +1,265 @@
+"""A recipe: one YAML file that says everything about how an assistant is grown."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from prompts.library import TOOL_NAMES, persona
+from serving.errors import UserError
+from training.budget import Budget, parse_budget
+from training.corpus.sources import SourceSpec
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+def _budget_text(text: str) -> str:
+    parse_budget(text)
+    return text
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _weighted(sources: list[SourceSpec]) -> list[SourceSpec]:
+    if not sources:
+        raise ValueError("no source is named")
+    if sum(source.weight for source in sources) <= 0:
+        raise ValueError("the weights sum to zero")
+    return sources
+
+
+Sources = Annotated[list[SourceSpec], AfterValidator(_weighted)]
+
+
+class ModelSection(Section):
+    """The architecture. `depth` alone sizes it (see `training.model.shape_of`); the rest overrides single numbers."""
+
+    depth: int = Field(default=4, ge=1)
+    context: int = Field(default=2048, ge=64)
+    hidden: int | None = Field(default=None, ge=32)
+    heads: int | None = Field(default=None, ge=1)
+    kv_heads: int | None = Field(default=None, ge=1)
+    head_dim: int | None = Field(default=None, ge=16)
+    ffn: int | None = Field(default=None, ge=32)
+    rope_theta: float = Field(default=10_000.0, gt=0)
+    tie_embeddings: bool = True
+    saved_as: Literal["float32", "bfloat16"] = "float32"
+
+
+class TokenizerSection(Section):
+    vocabulary: int = Field(default=2048, ge=320)
+    documents: int = Field(default=60_000, ge=1, description="documents read at most")
+    sources: Sources
+
+
+class PhaseSection(Section):
+    """A stretch of training with its own mixture; `share` is its part of the stage's steps."""
+
+    share: float = Field(default=1.0, gt=0)
+    sources: Sources
+
+
+class TrainingSection(Section):
+    """The dials that pretraining and fine-tuning share. Weights of sources are shares of tokens."""
+
+    budget: Annotated[str, AfterValidator(_budget_text)]
+    phases: list[PhaseSection] = Field(min_length=1)
+    batch_tokens: int = Field(default=4096, ge=64, description="tokens of one optimizer step, all processes together")
+    row: int = Field(ge=32, description="tokens of one packed row")
+    learning_rate: float = Field(default=4e-3, gt=0, description="of Muon, for the matrices of the blocks")
+    embedding_learning_rate: float = Field(default=4e-3, gt=0, description="of AdamW, for everything else")
+    weight_decay: float = Field(default=0.1, ge=0, description="of the matrices")
+    warmup_steps: int = Field(default=50, ge=0)
+    decay: float = Field(default=0.4, ge=0, le=1, description="last share of the steps in which the rates fall to 0")
+    clip: float = Field(default=1.0, gt=0)
+    checkpoint_every: int = Field(default=200, ge=1, description="steps")
+    validation_tokens: int = Field(default=65_536, ge=0, description="held-out tokens; 0: no validation")
+    persona: bool = Field(description="whether chat documents carry the system prompt and their tool list")
+    answers_only: bool = Field(default=True, description="in chat, only what the assistant says counts in the loss")
+    compile: Literal["auto"] | bool = "auto"
+    processes: Literal["auto"] | int = "auto"
+    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_phase(cls, values: Any) -> Any:
+        """`sources` alone is short for one phase."""
+        if isinstance(values, dict) and "sources" in values and "phases" not in values:
+            values = dict(values)
+            values["phases"] = [{"sources": values.pop("sources")}]
+        return values
+
+    @model_validator(mode="after")
+    def _whole_rows(self) -> "TrainingSection":
+        if self.batch_tokens % self.row:
+            raise ValueError(f"batch_tokens ({self.batch_tokens}) is no multiple of row ({self.row})")
+        return self
+
+    @property
+    def rows_per_batch(self) -> int:
+        return self.batch_tokens // self.row
+
+    def parsed_budget(self) -> Budget:
+        return parse_budget(self.budget)
+
+
+class PretrainSection(TrainingSection):
+    row: int = Field(default=128, ge=32)
+    persona: bool = False
+
+
+class LoraSection(Section):
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: str | list[str] = "all-linear"
+
+
+class SftSection(TrainingSection):
+    row: int = Field(default=512, ge=32)
+    persona: bool = True
+    decay: float = 1.0
+    warmup_steps: int = 20
+    base: str | None = Field(default=None, description="folder, name or Hugging Face id; default: this recipe's base")
+    lora: LoraSection | None = None
+
+    @field_validator("lora", mode="before")
+    @classmethod
+    def _flag(cls, value: Any) -> Any:
+        """`lora: true` takes the defaults."""
+        return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+
+
+class Dress(Section):
+    """What is put around conversations: a system prompt where they have none, the tools where they name none."""
+
+    system: str | None = None
+    tools: list[str] | None = None
+    """None: whatever a conversation itself says is left out too."""
+
+
+class Recipe(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    seed: int = Field(default=0, ge=0)
+    persona: str | None = Field(default="almanac", description="a file of prompts/personas; null: no system prompt")
+    tools: list[str] = Field(default=list(TOOL_NAMES), description="offered where a conversation names none itself")
+    model: ModelSection = ModelSection()
+    tokenizer: TokenizerSection | None = None
+    pretrain: PretrainSection | None = None
+    sft: SftSection | None = None
+
+    @field_validator("tools")
+    @classmethod
+    def _known_tools(cls, names: list[str]) -> list[str]:
+        if unknown := set(names) - set(TOOL_NAMES):
+            raise ValueError(f"no tool is called {', '.join(sorted(unknown))}")
+        return names
+
+    @field_validator("persona")
+    @classmethod
+    def _known_persona(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                persona(name)
+            except FileNotFoundError:
+                raise ValueError(f"no persona is called {name!r}") from None
+        return name
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Recipe":
+        if self.pretrain and not self.tokenizer:
+            raise ValueError("pretrain needs a section tokenizer")
+        if self.sft and not self.sft.base and not self.pretrain:
+            raise ValueError("sft needs a section pretrain, or sft.base")
+        if self.pretrain and max(self.pretrain.row, self.sft.row if self.sft else 0) > self.model.context:
+            raise ValueError("a row is longer than model.context")
+        return self
+
+    def dress(self, section: TrainingSection) -> Dress:
+        """What the chat documents of a stage are dressed in."""
+        if not section.persona:
+            return Dress()
+        return Dress(system=persona(self.persona) if self.persona else None, tools=self.tools)
+
+
+def load_recipe(name: str, overrides: list[str] = ()) -> Recipe:
+    """The recipe called `name` in training/recipes, or the YAML file at that path, with `a.b=value` overrides on top.
+
+    Raises `UserError` naming the key at fault.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise UserError(f"There is no recipe {name}: name one of {known}, or a YAML file.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML file ({' '.join(str(error).split())}).") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no recipe: it must be a mapping with the keys of training/recipes/tiny.yaml.")
+    values.setdefault("name", path.stem)
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_problem(error)}.") from None
+
+
+def _override(values: dict, override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set {override} is not understood: write it as a.b=value.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {override}: the value is no YAML.") from None
+    *parents, last = key.split(".")
+    place: Any = values
+    for parent in parents:
+        place = _child(place, parent, override)
+    if isinstance(place, list):
+        _child(place, last, override)
+        place[int(last)] = value
+    else:
+        place[last] = value
+
+
+def _child(place: Any, key: str, override: str) -> Any:
+    """What is under `key` (of a list, a number), made when missing, so that an unknown key is the recipe's error."""
+    if isinstance(place, list):
+        if not key.isdecimal() or int(key) >= len(place):
+            raise UserError(f"--set {override}: {key} is no place in a list of {len(place)}.")
+        return place[int(key)]
+    if place.get(key) is None:
+        place[key] = {}
+    if not isinstance(place[key], (dict, list)):
+        raise UserError(f"--set {override}: {key} holds a single value.")
+    return place[key]
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is an unknown key{_meant(first['loc'])}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(first["input"], (dict, list)) else f" (given: {first['input']!r})"
+    return f"{where}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def _meant(location: tuple) -> str:
+    """The known key nearest to the unknown one."""
+    keys = {key for section in _sections() for key in section.model_fields} | {"sources"}
+    near = difflib.get_close_matches(str(location[-1]), keys, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _sections() -> list[type[BaseModel]]:
+    return [Recipe, ModelSection, TokenizerSection, PhaseSection, PretrainSection, SftSection, LoraSection, SourceSpec]

@@ -1,0 +1,147 @@
+"""Conversations to token ids and a loss mask, in bulk.
+
+The same ids and the same mask as `tokenizer.apply_chat_template(..., return_assistant_tokens_mask=True)`, but in
+batches on the bare `tokenizers` library, and with the system turn tokenised once for all conversations that share it.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+import numpy as np
+from tokenizers import Tokenizer
+
+from serving.errors import UserError
+from training.corpus.sources import schemas_of
+from training.recipe import Dress
+
+SPECIAL_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+class Document(NamedTuple):
+    """One document as tokens. `prefix` holds the ids of a system turn that other documents begin with as well."""
+
+    prefix: tuple[int, ...]
+    ids: np.ndarray
+    counted: np.ndarray
+    """Whether each of `ids` counts in the loss; the first never does."""
+
+
+class Renderer:
+    """Encodes documents with the tokenizer and chat template of a model folder."""
+
+    def __init__(self, folder: Path, dress: Dress) -> None:
+        from transformers.utils.chat_template_utils import _compile_jinja_template, _render_with_assistant_indices
+
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.template = _compile_jinja_template(chat_template_of(folder))
+        self._render = _render_with_assistant_indices
+        self.special = _special_tokens(folder)
+        self.added = tuple(token.content for token in self.tokenizer.get_added_tokens_decoder().values())
+        self.dress = dress
+        self._prefixes: dict[str, tuple[str, tuple[int, ...]]] = {}
+
+    def texts(self, texts: list[str]) -> list[Document]:
+        """Plain texts, each between two end-of-text tokens; all but the first token count."""
+        end = self.text_end
+        encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [_counted_from_second(np.array([end, *encoding.ids, end], np.int64)) for encoding in encodings]
+
+    def conversations(self, documents: Iterable[dict], answers_only: bool = True) -> list[Document]:
+        """Conversations as the chat template writes them; with `answers_only` the assistant's words alone count."""
+        rendered = [self.render(document) for document in documents]
+        encodings = self.tokenizer.encode_batch([body for _, body, _ in rendered], add_special_tokens=False)
+        encoded = []
+        for (prefix, _, spans), encoding in zip(rendered, encodings, strict=True):
+            ids = np.array(encoding.ids, np.int64)
+            counted = _mask(encoding, spans) if answers_only else np.ones(len(ids), bool)
+            counted[:1] = False
+            encoded.append(Document(prefix, ids, counted))
+        return encoded
+
+    def render(self, document: dict) -> tuple[tuple[int, ...], str, list[tuple[int, int]]]:
+        """The ids of the system turn, the text after it, and the spans of that text which the assistant says."""
+        messages, tools = self.dressed(document)
+        text, spans = self._rendered(messages, tools)
+        system, ids = self._prefix(messages, tools, text)
+        return ids, text[len(system) :], [(start - len(system), end - len(system)) for start, end in spans]
+
+    def dressed(self, document: dict) -> tuple[list[dict], list[dict] | None]:
+        """The messages and tool schemas that the template is given."""
+        messages = document["messages"]
+        if self.dress.system and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": self.dress.system}, *messages]
+        if self.dress.tools is None:
+            return messages, None
+        return messages, schemas_of({"tools": self.dress.tools, **document}) or None
+
+    def _rendered(self, messages: list[dict], tools: list[dict] | None) -> tuple[str, list[tuple[int, int]]]:
+        return self._render(self.template, messages, tools, None, False, **self.special)
+
+    def _prefix(self, messages: list[dict], tools: list[dict] | None, text: str) -> tuple[str, tuple[int, ...]]:
+        """The system turn alone, as text and ids; empty where `text` cannot be cut behind it without changing ids.
+
+        It can where an added token follows, because the tokenizer always splits there.
+        """
+        system = messages[:1] if messages[0]["role"] == "system" else []
+        if not system and not tools:
+            return "", ()
+        key = json.dumps([system, tools])
+        if key not in self._prefixes:
+            self._prefixes[key] = self._encoded_prefix(system, tools)
+        prefix, ids = self._prefixes[key]
+        if text.startswith(prefix) and text.startswith(self.added, len(prefix)):
+            return prefix, ids
+        return "", ()
+
+    def _encoded_prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
+        try:
+            text, _ = self._rendered(system, tools)
+        except jinja2.TemplateError:
+            return "", ()
+        return text, tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    @property
+    def pad_id(self) -> int:
+        """What fills a row: the padding token, or the end token of a tokenizer that has none."""
+        return self.tokenizer.token_to_id(self.special.get("pad_token") or self.special["eos_token"])
+
+    @property
+    def text_end(self) -> int:
+        """The id that ends a plain text: <|endoftext|>, or what a foreign tokenizer ends everything with."""
+        found = self.tokenizer.token_to_id("<|endoftext|>")
+        return self.tokenizer.token_to_id(self.special["eos_token"]) if found is None else found
+
+
+def chat_template_of(folder: Path) -> str:
+    """The Jinja source of a model folder's chat template."""
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    if not config.get("chat_template"):
+        raise UserError(f"{folder} has no chat template: fine-tune the model first, or add chat_template.jinja.")
+    return config["chat_template"]
+
+
+def _special_tokens(folder: Path) -> dict[str, str]:
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    found = {key: config.get(key) for key in SPECIAL_KEYS}
+    return {key: token["content"] if isinstance(token, dict) else token for key, token in found.items() if token}
+
+
+def _counted_from_second(ids: np.ndarray) -> Document:
+    return Document((), ids, np.arange(len(ids)) > 0)
+
+
+def _mask(encoding, spans: list[tuple[int, int]]) -> np.ndarray:
+    """Whether each token lies in one of the character spans, as transformers decides it."""
+    mask = np.zeros(len(encoding.ids), bool)
+    for start, end in spans:
+        first, last = encoding.char_to_token(start), encoding.char_to_token(end - 1)
+        if first is None:
+            break
+        mask[first : last + 1 if last else len(mask)] = True
+    return mask
