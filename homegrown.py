@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+import assistant.commands
 import eval.commands
 import serving.commands
 import training.commands
@@ -18,6 +19,15 @@ app = typer.Typer(
 app.add_typer(training.commands.app, name="train")
 app.add_typer(eval.commands.app, name="eval")
 app.command(name="serve")(serving.commands.serve)
+
+
+def _grow(recipe: str) -> None:
+    from training.pipeline import run_recipe
+
+    run_recipe(recipe)
+
+
+app.command(name="chat")(assistant.commands.chat_command(_grow))
 
 
 def main() -> None:

@@ -13,10 +13,15 @@ from types import FrameType
 from serving.api.app import build_api, guarded
 from serving.engine import RemoteEngine
 from serving.server import HttpServer, claim_port
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, home
 from serving.text_engine import TextEngine
 
 DEFAULT_MODEL = "almanac"
+
+
+def default_model() -> str:
+    """The folder of the model that is meant when none is named."""
+    return str(home() / "models" / DEFAULT_MODEL)
 
 
 @contextlib.contextmanager
@@ -45,7 +50,7 @@ def make_engine(settings: ServingSettings, model: str | None) -> TextEngine | Re
         key = settings.engine_api_key
         return RemoteEngine(settings.engine_url, model, key.get_secret_value() if key else None)
     return TextEngine(
-        model or DEFAULT_MODEL,
+        model or default_model(),
         dtype=settings.dtype,
         max_model_len=settings.max_model_len,
         kv_cache_gib=settings.kv_cache_gib,

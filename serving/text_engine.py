@@ -131,7 +131,7 @@ class TextEngine:
                 self._give_up()
                 break
             self.state = EngineState("restarting", "the engine died and is being restarted")
-            self._stopping.wait(2.0 ** quick_deaths / 2)
+            self._stopping.wait(2.0**quick_deaths / 2)
             self._port = free_port()
         self._settled.set()
 

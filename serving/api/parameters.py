@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.api.errors import ApiError
 
@@ -25,18 +25,12 @@ MAX_NESTING = 64
 PARTS = {"system": {"text"}, "user": {"text"}, "assistant": {"text", "refusal"}, "tool": {"text"}}
 
 
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not a boolean")
-    return value
-
-
 def _number(low: float, high: float) -> Any:
-    return Annotated[float | None, BeforeValidator(_no_bool), Field(ge=low, le=high, allow_inf_nan=False)]
+    return Annotated[float | None, Field(ge=low, le=high, allow_inf_nan=False)]
 
 
 def _integer(low: int, high: int) -> Any:
-    return Annotated[int | None, BeforeValidator(_no_bool), Field(ge=low, le=high)]
+    return Annotated[int | None, Field(ge=low, le=high)]
 
 
 class StreamOptions(BaseModel):
@@ -50,7 +44,7 @@ class StreamOptions(BaseModel):
 class Parameters(BaseModel):
     """What chat and plain completions share, in the order of OpenAI's documentation."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str = Field(min_length=1)
     frequency_penalty: _number(-2, 2) = None
@@ -142,14 +136,16 @@ def _validate(kind: type[Parameters], body: dict) -> Any:
 
 
 def _first_problem(error: ValidationError, kind: type[Parameters]) -> ApiError:
-    problem = error.errors(include_url=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_input=False)
+    # Of a union's complaints the telling one is not about the type of the members that were not meant.
+    problem = next((problem for problem in problems if not problem["type"].endswith("_type")), problems[0])
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         message = f"Unrecognized request argument supplied: {name[:100]}"
         return ApiError(400, message, param=name[:100], code="unknown_parameter")
     if problem["type"] == "missing":
         return ApiError(400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
-    text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = problem["msg"].removeprefix("Input ").partition(" after validation")[0]
     return invalid(name, text[0].lower() + text[1:])
 
 

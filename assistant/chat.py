@@ -1,0 +1,71 @@
+"""What `homegrown chat` does: find or start a server, then hand over to the terminal."""
+
+import json
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from assistant.dialogue import Dialogue, Voice
+from serving.engine import RemoteEngine
+from serving.model_folder import resolve_model
+from serving.serve import DEFAULT_MODEL, clear_progress, default_model, serving
+from serving.settings import ServingSettings, home
+
+
+def chat_at(url: str, model: str | None) -> None:
+    """Talk to a model of somebody's API. Raises `EngineError` when nobody answers there."""
+    key = os.environ.get("HOMEGROWN_API_KEY") or os.environ.get("OPENAI_API_KEY")
+    remote = RemoteEngine(url, model, key)
+    own = home() / "models" / remote.model_name
+    _talk(remote.base_url, remote.model_name, Voice.of(own if own.is_dir() else None), key)
+
+
+def chat_here(settings: ServingSettings, model: str | None, grow: Callable[[str], None]) -> None:
+    """Talk to a model of this machine, served by us; one that we serve already is used as it is."""
+    # Without this, SIGTERM would leave the terminal in the line editor's mode.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if model is None and not settings.engine_url and not Path(default_model(), "lineage.json").is_file():
+        grow(DEFAULT_MODEL)
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    served = f"http://{settings.host}:{settings.port}"
+    if not settings.engine_url and (name := _already_served(served, model or default_model(), key)):
+        _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key)
+        return
+    with serving(settings, model) as (url, engine):
+        folder = None
+        if not isinstance(engine, RemoteEngine):
+            engine.wait_ready()
+            clear_progress()
+            folder = engine.folder
+        _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key)
+
+
+def _talk(base_url: str, model: str, voice: Voice, key: str | None) -> None:
+    from openai import OpenAI
+
+    from assistant.terminal import talk
+
+    client = OpenAI(base_url=base_url, api_key=key or "none", max_retries=1)
+    talk(Dialogue(client, model, voice), home() / "chat_history")
+
+
+def _folder(model: str) -> Path | None:
+    folder = Path(resolve_model(model))
+    return folder if folder.is_dir() else None
+
+
+def _already_served(url: str, model: str, key: str | None) -> str | None:
+    """The model's name when a Homegrown at `url` serves one of that name, else None."""
+    folder = _folder(model)
+    wanted = folder.resolve().name if folder else model
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/v1/models", headers=headers), timeout=2) as answer:
+            cards = json.load(answer)["data"]
+        ours = [card["id"] for card in cards if card["owned_by"] == "homegrown"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return wanted if wanted in ours else None

@@ -1,0 +1,32 @@
+"""`homegrown chat`."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+
+def chat_command(grow: Callable[[str], None]) -> Callable[..., None]:
+    """The command; `grow(recipe)` grows the default model when there is none."""
+
+    def chat(
+        model: Annotated[
+            str | None, typer.Argument(help="A model's name, folder or Hugging Face id.", show_default="almanac")
+        ] = None,
+        url: Annotated[str | None, typer.Option(help="Talk to the OpenAI-compatible API at this URL.")] = None,
+        port: Annotated[int | None, typer.Option(help="Port to serve on.", show_default="8000")] = None,
+        terminal: Annotated[bool, typer.Option("--terminal", help="Talk here; for now the only place.")] = False,
+    ) -> None:
+        """Talk to a model: grow the default one if there is none, serve it, and open a chat.
+
+        Without a terminal, the question is read from standard input and answered once.
+        """
+        from assistant.chat import chat_at, chat_here
+        from serving.settings import read_settings
+
+        if url:
+            chat_at(url, model)
+        else:
+            chat_here(read_settings(port=port), model, grow)
+
+    return chat

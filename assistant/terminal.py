@@ -1,0 +1,136 @@
+"""The chat in a terminal. Without one, it answers the question on standard input."""
+
+import sys
+from pathlib import Path
+
+import openai
+from prompt_toolkit import PromptSession
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory
+from rich.console import Console
+from rich.text import Text as Styled
+
+from assistant.dialogue import Dialogue, Forgot, Text, ToolStep
+from serving.errors import UserError
+
+HELP = """\
+  /new    forget this conversation
+  /help   this list
+  /quit   leave (Ctrl-D does too)
+Ctrl-C stops an answer; the arrow keys bring back what you wrote before."""
+
+
+class AnswerError(UserError):
+    """The API did not answer."""
+
+    exit_code = 6
+
+
+def talk(dialogue: Dialogue, history_file: Path) -> None:
+    """Chat until the person leaves; with no terminal on standard input, answer once.
+
+    Raises `UserError` when the single question cannot be answered.
+    """
+    if sys.stdin.isatty():
+        Terminal(dialogue, history_file).run()
+    else:
+        _answer_once(dialogue, sys.stdin.read().strip())
+
+
+class Terminal:
+    """The screen: a header, a line editor with history, answers as they come."""
+
+    def __init__(self, dialogue: Dialogue, history_file: Path) -> None:
+        history_file.parent.mkdir(parents=True, exist_ok=True)
+        self.dialogue = dialogue
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.session = PromptSession(history=FileHistory(history_file))
+
+    def run(self) -> None:
+        """Read, answer, repeat."""
+        self.console.print()
+        self.console.print(Styled(f" {self.dialogue.model} ", "bold white on dark_green"), end="  ")
+        self.console.print("/help for help, Ctrl-D to leave", style="dim")
+        while True:
+            self.console.print()
+            try:
+                line = self.session.prompt(FormattedText([("ansigreen bold", "› ")])).strip()
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return
+            if line == "/quit":
+                return
+            if line:
+                self._obey(line) if line.startswith("/") else self._answer(line)
+
+    def _obey(self, command: str) -> None:
+        if command == "/new":
+            self.dialogue.forget()
+            self._note("A new conversation.")
+        elif command == "/help":
+            self._note(HELP)
+        else:
+            self._note(f"There is no command {command}; /help lists them.")
+
+    def _answer(self, question: str) -> None:
+        midline = False
+        try:
+            for event in self.dialogue.answer(question):
+                if midline and not isinstance(event, Text):
+                    self.console.print()
+                midline = isinstance(event, Text)
+                self._show(event)
+        except KeyboardInterrupt:
+            self.console.print(" [stopped]" if midline else "[stopped]", style="dim", markup=False, end="")
+            midline = True
+        except (openai.OpenAIError, UserError) as error:
+            self.console.print("\n" if midline else "", _sentence(error), style="red", markup=False, sep="")
+            midline = False
+        if midline:
+            self.console.print()
+
+    def _show(self, event: Text | ToolStep | Forgot) -> None:
+        match event:
+            case Text(text):
+                self.console.print(_printable(text), end="", markup=False)
+            case ToolStep():
+                self._note(_tool_line(event))
+            case Forgot():
+                self._note("(The oldest turn no longer fits into the context and was dropped.)")
+
+    def _note(self, text: str) -> None:
+        self.console.print(_printable(text), style="dim", markup=False)
+
+
+def _answer_once(dialogue: Dialogue, question: str) -> None:
+    if not question:
+        raise UserError("No question came on standard input: pipe one in, as in `echo Who are you? | homegrown chat`.")
+    try:
+        for event in dialogue.answer(question):
+            if isinstance(event, Text):
+                print(event.text, end="", flush=True)
+            elif isinstance(event, ToolStep):
+                print(_tool_line(event), file=sys.stderr)
+    except openai.OpenAIError as error:
+        raise AnswerError(_sentence(error)) from None
+    print()
+
+
+def _tool_line(step: ToolStep) -> str:
+    return f"⚙ {step.name} {step.arguments} → {step.result}"
+
+
+def _printable(text: str) -> str:
+    """Without the control characters by which a model could drive the terminal."""
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())
+
+
+def _sentence(error: Exception) -> str:
+    match error:
+        case openai.APIStatusError():
+            body = error.body if isinstance(error.body, dict) else {}
+            return str(body.get("message") or error)
+        case openai.APIConnectionError():
+            return f"The server at {error.request.url.host}:{error.request.url.port} does not answer."
+    return str(error)
