@@ -25,6 +25,7 @@ def main():
     parser.add_argument("venv")
     parser.add_argument("--gpu", action="store_true", help="the set for NVIDIA GPUs")
     parser.add_argument("--torch-index", default="https://download.pytorch.org/whl/cpu", help="where torch comes from")
+    parser.add_argument("--packages-only", action="store_true", help="leave out Homegrown itself")
     options = parser.parse_args()
     check_python()
     python = os.path.join(os.path.abspath(options.venv), "bin", "python")
@@ -37,8 +38,9 @@ def main():
         install_lock(python, lock)
     if not options.gpu:
         check_numa()
-    with step("homegrown"):
-        pip(python, "--no-deps", "--no-build-isolation", "--editable", os.path.dirname(HERE))
+    if not options.packages_only:
+        with step("homegrown"):
+            pip(python, "--no-deps", "--no-build-isolation", "--editable", os.path.dirname(HERE))
 
 
 def check_python():
