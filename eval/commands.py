@@ -34,7 +34,7 @@ def run_suite(
 ) -> None:
     """Ask a suite's questions and print the figures with their intervals.
 
-    Exit codes: 0 every question answered, 2 to 5 something to correct, 6 some stayed without an answer, 130 interrupted.
+    Exit codes: 0 every question answered, 2-5 something to correct, 6 some have no answer, 130 interrupted.
     """
     from eval.run import Run, evaluate, identify, sample
     from eval.suite import find_suite, read_questions

@@ -25,7 +25,7 @@ def plain(text: str) -> str:
     """`text` with one form for each character and contraction; punctuation and case stay.
 
     Accents are dropped ("São" -> "Sao"), quotes, dashes and minus signs unified, "1,000" becomes "1000", "don't"
-    becomes "do not", "U.S.A." becomes "USA", a possessive 's is dropped.
+    becomes "do not", a possessive 's is dropped.
     """
     text = _GROUPED_DIGITS.sub(lambda m: re.sub(r"\D", "", m[0]), text.translate(_LOOKALIKES))
     text = re.sub(r"(?<!\w)–(?=\d)", "-", text).replace("–", " - ")
@@ -33,11 +33,11 @@ def plain(text: str) -> str:
     for pattern, replacement in _CONTRACTIONS:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
     text = text.replace("'", "")
-    text = re.sub(r"\b([A-Za-z])\.(?=[A-Za-z]\b|\W|$)", r"\1", text)
     return re.sub(r"(?<!\d )\bminus (?=\d)", "-", text, flags=re.IGNORECASE)
 
 
 def words(text: str, fold: bool = True) -> str:
-    """`plain(text)` as words with single spaces between them; `fold` ignores case. A leading article is kept."""
-    text = re.sub(rf"({_KEPT_MARKS})|[^\w\s]|_", lambda m: m[1] or " ", plain(text))
+    """`plain(text)` as words with single spaces between them; `fold` ignores case. "U.S.A." becomes "usa"."""
+    text = re.sub(r"\b([A-Za-z])\.(?=[A-Za-z]\b|\W|$)", r"\1", plain(text))
+    text = re.sub(rf"({_KEPT_MARKS})|[^\w\s]|_", lambda m: m[1] or " ", text)
     return " ".join((text.casefold() if fold else text).split())

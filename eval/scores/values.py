@@ -12,15 +12,16 @@ Span = tuple[int, int]
 
 _NUMBER = re.compile(r"(?<![\w.,/-])-?\d+(?:\.\d+)?(?!\w|[.,/-]\d)")
 _SAYS = r"(?:say|says|said|think|thinks|thought|claim|claims|claimed|believe|believes|told me|asked|mention|mentioned)"
+_IN_SENTENCE = r"(?:[^.;!?\n]|\.(?=\w))*"
 _REPORTED = re.compile(
     rf"(?:^|(?<=[.;!?,:\n]))\s*(?:well |so |but |and )?(?:you|your \w+) (?:\w+ )?{_SAYS}\b"
-    r".*?(?=[;!?:\n]|[.,](?!\d)| - |\bbut\b|$)",
+    r".*?(?=[;!?:\n]|,(?!\d)|\.(?!\w)| - |\bbut\b|$)",
     re.IGNORECASE | re.DOTALL,
 )
-_ASKED = re.compile(r"[^.;!?\n]*\?")
+_ASKED = re.compile(rf"{_IN_SENTENCE}\?")
 _CALLED_FALSE = re.compile(
-    r"[^.;!?\n]*\b(?:not (?:true|right|correct|the case) that|(?:false|wrong|incorrect) that|not (?:think|believe))\b"
-    r"[^.;!?\n]*",
+    rf"{_IN_SENTENCE}\b(?:not (?:true|right|correct|the case) that|(?:false|wrong|incorrect) that|not (?:think|believe))"
+    rf"\b{_IN_SENTENCE}",
     re.IGNORECASE,
 )
 _DENIED_BEFORE = re.compile(
@@ -38,8 +39,8 @@ def states_value(answer: str, aliases: Sequence[str], entity: str = "", rivals: 
     same size ("-4" and "14" are not "4", "4.0" is). One mention of `entity` is set aside first, so "the capital of
     Luxembourg is big" does not state "Luxembourg", except where the answer is nothing but the value. Reported claims
     ("You say Lyon"), denials ("not Lyon", "Lyon is not") and questions do not state anything. A mention inside a longer
-    one of `rivals` belongs to the rival ("Sudan" in "South Sudan"). Codes of at most two characters with a capital
-    ("In", "He") must match in case too.
+    one of `rivals` belongs to the rival ("Sudan" in "South Sudan"). Single letters, and codes of two characters with a
+    capital ("In", "He"), must match in case too; a value without letters or digits ("°") must stand as it is.
     Source: exact match with aliases as in TriviaQA (Joshi et al. 2017, arXiv:1705.03551), made strict.
     Caveat: surface only; a synonym that is not listed is missed, and a value said in passing is counted.
     """
@@ -67,10 +68,10 @@ def affirms(answer: str, wrong: Sequence[str], right: Sequence[str], entity: str
 
 
 def _stands(assertions: str, alias: str, entity: str, rivals: Sequence[str]) -> bool:
-    fold = not (len(alias) <= 2 and any(c.isupper() for c in alias))
+    fold = len(alias) > 2 or (len(alias) == 2 and not any(c.isupper() for c in alias))
     text, value = words(assertions, fold), _value(alias, fold)
     if not value:
-        return False
+        return bool(alias.strip()) and alias.strip() in assertions
     entities = _mentions(text, _value(entity, fold))
     longer = [s for rival in rivals for s in _mentions(text, _value(rival, fold)) if len(rival) > len(alias)]
     return text == value or any(

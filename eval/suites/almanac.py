@@ -82,7 +82,8 @@ def summarise(records: Sequence[Record]) -> list[Section]:
 def _fact_outcome(question: Question, text: str) -> str:
     if refuses(text):
         return "refused"
-    return "right" if states_value(text, question["answers"], question["entity"]) else "wrong"
+    is_right = states_value(text, question["answers"], question["entity"], rivals=question.get("wrong", ()))
+    return "right" if is_right else "wrong"
 
 
 def _outcomes(prefix: str, records: Sequence[Record], names: Iterable[str]) -> list[Figure]:

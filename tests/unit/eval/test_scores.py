@@ -61,6 +61,9 @@ def test_words(text, expected):
         ("You say Lyon; the capital of France is Paris.", ["Paris"], "France"),
         ("The capital is Paris, not Lyon.", ["Paris"], "France"),
         ("The temperature fell from 10 to -4.", ["-4"], ""),
+        ("You say .np. The internet code of Ecuador is .ec.", [".ec"], "Ecuador"),
+        ("You say t. The unit symbol of the second is s.", ["s"], "the second"),
+        ("The unit symbol of the degree is °.", ["°"], "the degree"),
     ],
 )
 def test_states_value(answer, aliases, entity):
@@ -99,6 +102,8 @@ def test_states_value(answer, aliases, entity):
         ("You say Paris; the capital of France is Lyon.", ["Paris"], "France"),
         ("You say Paris, but it is Lyon.", ["Paris"], "France"),
         ("Paris?", ["Paris"], "France"),
+        ("You say .np. The internet code of Ecuador is .ec.", [".np"], "Ecuador"),
+        ("The unit symbol of the hour is H.", ["h"], "the hour"),
     ],
 )
 def test_does_not_state_value(answer, aliases, entity):
