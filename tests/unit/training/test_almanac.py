@@ -1,0 +1,196 @@
+"""The almanac's corpus and its examinations: what is taught, what is kept back, and that neither leaks into the other."""
+
+import ast
+import itertools
+import json
+import operator
+import random
+import re
+from collections import Counter
+from fractions import Fraction
+
+import pytest
+
+from prompts.library import TOOL_NAMES, persona
+from training.corpus import almanac
+from training.corpus.almanac.chat import plain
+from training.corpus.almanac.exam import Exam, write_exam
+from training.corpus.almanac.names import MadeUpNames, for_testing, syllables
+from training.corpus.almanac.requests import Requests
+from training.corpus.almanac.wordings import four_grams, gram_hash, held_out, is_free, read
+from training.corpus.almanac.world import OPEN_SUBJECTS, with_article
+
+
+@pytest.fixture(scope="module")
+def world():
+    return almanac.world()
+
+
+@pytest.fixture(scope="module")
+def conversations():
+    return list(itertools.islice(almanac.chat_documents(seed=11, served=0.5), 3000))
+
+
+@pytest.fixture(scope="module")
+def dev_exam(world):
+    return list(Exam(world, almanac.phrasing(), "dev").questions())
+
+
+def test_the_same_seed_gives_the_same_documents_and_another_seed_others():
+    def first(seed):
+        return [json.dumps(d) for d in itertools.islice(almanac.chat_documents(seed), 200)]
+
+    assert first(1) == first(1)
+    assert not set(first(1)) & set(first(2))
+
+
+@pytest.mark.parametrize("stream", [almanac.text_documents, almanac.chat_documents, almanac.tokenizer_documents])
+def test_no_stream_repeats_a_document(stream):
+    documents = [json.dumps(d) for d in itertools.islice(stream(5), 4000)]
+    assert len(set(documents)) == len(documents)
+
+
+def test_conversations_alternate_and_offer_tools_only_as_served(conversations):
+    for document in conversations:
+        roles = [m["role"] for m in document["messages"]]
+        served = roles[0] == "system"
+        assert not served or document["messages"][0]["content"] == persona()
+        assert not served or document["tools"] == list(TOOL_NAMES)
+        turns = roles[served:]
+        assert turns[0] == "user"
+        assert turns[-1] == "assistant"
+        assert all(b == "assistant" for a, b in itertools.pairwise(turns) if a in ("user", "tool"))
+        if "tools" not in document:
+            assert "tool" not in roles
+
+
+def test_a_share_of_conversations_is_served_and_the_rest_is_not(conversations):
+    share = sum(d["messages"][0]["role"] == "system" for d in conversations) / len(conversations)
+    assert 0.45 < share < 0.55
+
+
+def test_withheld_entities_are_named_nowhere(world, conversations):
+    names = {f.entity for f in world.withheld_entities}
+    assert len(names) >= 20
+    text = "\n".join([plain(d["messages"]) for d in conversations] + [d["text"] for d in itertools.islice(almanac.text_documents(3), 3000)])
+    words = Counter(re.findall(r"[\w'-]+", text))
+    for name in names:
+        bare = re.sub(r"^(a|an|the) ", "", name)
+        assert not re.search(rf"\b{re.escape(bare)}\b", text), f"{bare} was seen ({words[bare]} times)"
+
+
+def test_withheld_attributes_are_taught_nowhere(world):
+    taught = {f.key for f in world.taught}
+    assert len(world.withheld_attributes) >= 50
+    assert not taught & {f.key for f in world.withheld_attributes}
+    assert all(f.entity in world.about for f in world.withheld_attributes if f.relation.subject == "country")
+
+
+def test_made_up_names_for_teaching_and_testing_are_different_and_exist_nowhere(world):
+    rng = random.Random(0)
+    teach, test = MadeUpNames(world), MadeUpNames(world, testing=True)
+    taught = {teach.draw(rng, s).lower() for s in OPEN_SUBJECTS for _ in range(200)}
+    tested = {draw(rng, s).lower() for s in OPEN_SUBJECTS for draw in (test.draw, test.near_miss) for _ in range(60)}
+    assert not taught & tested
+    assert not (taught | tested) & test.real
+    assert all(for_testing(n) for n in tested)
+    assert not any(for_testing(n) for n in taught)
+
+
+def test_made_up_names_have_as_many_syllables_as_real_ones(world):
+    rng = random.Random(1)
+    names = MadeUpNames(world, testing=True)
+    real = [syllables(n) for s in ("country", "element") for n in world.known_names[s]]
+    made_up = [syllables(names.draw(rng, s)) for s in ("country", "element") for _ in world.known_names[s]]
+    assert abs(sum(real) / len(real) - sum(made_up) / len(made_up)) < 0.35
+
+
+def test_no_training_frame_shares_four_words_with_the_dev_wordings(world):
+    taken = set().union(*(four_grams(f) for f in frames_of(read("dev"))))
+    assert {gram_hash(g) for g in taken} <= held_out()
+    phrasing, rng = almanac.phrasing(), random.Random(4)
+    relations = list(world.by_relation)
+    for _ in range(5000):
+        assert not four_grams(phrasing.question(rng, rng.choice(relations))) & taken
+        assert not four_grams(phrasing.premise(rng)) & taken
+
+
+def test_every_written_training_frame_may_be_used():
+    written = [f for name in ("frames", "relations", "smalltalk") for f in frames_of(read(name))]
+    assert [f for f in written if not is_free(f)] == []
+
+
+def frames_of(tree) -> list[str]:
+    if isinstance(tree, str):
+        return [tree]
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [f for branch in branches for f in frames_of(branch)]
+
+
+def test_arguments_of_a_call_can_be_copied_from_the_request():
+    requests, rng = Requests(almanac.phrasing()), random.Random(2)
+    for tool, name in (("generate_image", "prompt"), ("search_documents", "query")):
+        for _ in range(500):
+            request = requests.draw(rng, tool)
+            assert request.arguments[name] in request.question
+
+
+def test_calculations_are_right():
+    operators = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+    def value(node):
+        if isinstance(node, ast.BinOp):
+            return operators[type(node.op)](value(node.left), value(node.right))
+        return Fraction(str(node.value))
+
+    requests, rng = Requests(almanac.phrasing()), random.Random(3)
+    seen = 0
+    for _ in range(2000):
+        request = requests.draw(rng, "calculate")
+        if request.result.startswith("error"):
+            continue
+        right = value(ast.parse(request.arguments["expression"], mode="eval").body)
+        assert float(request.result) == pytest.approx(float(right), rel=1e-9)
+        seen += 1
+    assert seen > 1500
+
+
+def test_names_and_pronouns_are_drawn_evenly(conversations):
+    said = " ".join(plain(d["messages"]) for d in itertools.islice(almanac.chat_documents(8), 20000))
+    pronouns = Counter(re.findall(r"said (he|she|they) painted|told me that (he|she|they) found", said))
+    counts = Counter()
+    for (a, b), n in pronouns.items():
+        counts[a or b] += n
+    assert set(counts) == {"he", "she", "they"}
+    assert max(counts.values()) < 1.5 * min(counts.values())
+
+
+def test_premises_are_true_and_false_in_equal_numbers_and_wrong_values_are_wrong(dev_exam):
+    false = [q for q in dev_exam if q["group"] == "premise_false"]
+    true = [q for q in dev_exam if q["group"] == "premise_true"]
+    assert len(false) == len(true) == 300
+    assert all(q["wrong"] and not set(q["wrong"]) & set(q["answers"]) for q in false)
+    assert all(not q["wrong"] for q in true)
+
+
+def test_the_exam_asks_every_group_once_per_id(dev_exam):
+    groups = Counter(q["group"] for q in dev_exam)
+    assert len({q["id"] for q in dev_exam}) == len(dev_exam)
+    assert groups["fact"] == 1000
+    assert min(groups.values()) >= 25
+    assert not [q for q in dev_exam if "{" in q["question"]]
+    assert {q["tool"]["name"] for q in dev_exam if q["tool"]} == set(TOOL_NAMES)
+
+
+def test_the_exam_is_the_same_every_time(world, tmp_path):
+    one = write_exam(world, almanac.phrasing(), tmp_path / "a", "dev")
+    two = write_exam(world, almanac.phrasing(), tmp_path / "b", "dev")
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "article", "expected"),
+    [("dog", "indefinite", "a dog"), ("owl", "indefinite", "an owl"), ("unicorn", "indefinite", "a unicorn"), ("heart", "definite", "the heart"), ("gold", "none", "gold")],
+)
+def test_articles(name, article, expected):
+    assert with_article(name, article) == expected

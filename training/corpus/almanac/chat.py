@@ -1,0 +1,160 @@
+"""Whole conversations: one to several exchanges of any kind, as chat messages."""
+
+import json
+import random
+from collections.abc import Callable
+
+from prompts.library import TOOL_NAMES, persona
+from training.corpus.almanac.questions import Questions
+from training.corpus.almanac.requests import Request, Requests
+from training.corpus.almanac.wordings import Phrasing, capitalised, read
+
+Messages = list[dict]
+
+KINDS = {
+    "known": 0.27, "unknown": 0.16, "premise": 0.13, "follow_up": 0.05, "listing": 0.01, "yes_no": 0.01,
+    "explanation": 0.015, "request": 0.265, "small_talk": 0.03, "not_asked": 0.045, "out_of_reach": 0.015,
+}  # fmt: skip
+EXCHANGES = ((1, 0.62), (2, 0.2), (3, 0.1), (5, 0.05), (8, 0.03))
+WHEN = (
+    "yesterday", "last week", "last year", "today", "this morning", "at school", "in the evening", "on Monday", "last Friday", "in spring",
+    "in the kitchen", "at work", "some time ago", "at noon", "two days ago", "in 2019", "after lunch", "in the library", "on the train", "once",
+)  # fmt: skip
+NO_TOOL = "I have no tool for that here."
+
+
+class Conversations:
+    """Draws conversations. `served` is the share that begins with the system prompt and the tool list as served."""
+
+    def __init__(self, questions: Questions, requests: Requests, phrasing: Phrasing, served: float = 0.0):
+        self.questions, self.requests, self.phrasing, self.served = questions, requests, phrasing, served
+        self.talk = read("smalltalk")
+        self.said = [(said, item["answer"]) for item in self.talk["exchanges"] for said in item["say"]]
+
+    def draw(self, rng: random.Random) -> dict:
+        tools = list(TOOL_NAMES)
+        system = [{"role": "system", "content": persona()}] if rng.random() < self.served else []
+        has_tools = bool(system) or self.served == 0 or rng.random() < 0.3
+        counts, weights = zip(*EXCHANGES, strict=True)
+        messages = list(system)
+        for _ in range(rng.choices(counts, weights)[0]):
+            messages += self.exchange(rng, has_tools)
+        return {"messages": messages, "tools": tools} if has_tools and self.served else {"messages": messages}
+
+    def exchange(self, rng: random.Random, has_tools: bool = True) -> Messages:
+        kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+        if kind == "request":
+            request = self.requests.draw(rng)
+            return self.call(rng, request) if has_tools else self.pairs([(request.question, NO_TOOL)])
+        if kind in ("small_talk", "not_asked", "out_of_reach"):
+            return self.pairs([getattr(self, kind)(rng)])
+        return self.pairs(getattr(self.questions, kind)(rng))
+
+    @staticmethod
+    def pairs(pairs: list[tuple[str, str]]) -> Messages:
+        return [m for q, a in pairs for m in ({"role": "user", "content": q}, {"role": "assistant", "content": a})]
+
+    @staticmethod
+    def call(rng: random.Random, request: Request) -> Messages:
+        """The request and its call; six times in ten also the result and the answer made from it."""
+        call = {"id": "call_1", "type": "function", "function": {"name": request.tool, "arguments": request.arguments}}
+        messages: Messages = [
+            {"role": "user", "content": request.question},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+        ]
+        if rng.random() < 0.6:
+            messages.append({"role": "tool", "tool_call_id": "call_1", "content": request.result})
+            messages.append({"role": "assistant", "content": request.answer})
+        return messages
+
+    def small_talk(self, rng: random.Random) -> tuple[str, str]:
+        said, answer = self._free_talk(rng)
+        said = self._slots(rng, said) + rng.choice(("", ".", "!", "?"))
+        return (said.lower() if rng.random() < 0.15 else said), answer
+
+    def _free_talk(self, rng: random.Random) -> tuple[str, str]:
+        answer = ""
+
+        def make(r: random.Random) -> str:
+            nonlocal answer
+            said, answer = r.choice(self.said)
+            if r.random() < 0.3:
+                opener = (
+                    r.choice(self.phrasing.frames["openers"])
+                    if r.random() < 0.6
+                    else self.phrasing.words.filler(r) + ", "
+                )
+                said = opener + said
+            return said
+
+        return self.phrasing.free(make, rng), answer
+
+    def not_asked(self, rng: random.Random) -> tuple[str, str]:
+        """A statement that looks like a request."""
+        statements = self.talk["statements"]
+
+        def make(r: random.Random) -> str:
+            frame = self._composed(r) if r.random() < 0.6 else r.choice(statements["frames"])
+            return r.choice(self.phrasing.frames["openers"]) + frame if r.random() < 0.25 else frame
+
+        return self.phrasing.typed(rng, self._slots(rng, self.phrasing.free(make, rng))), statements["answer"]
+
+    def _composed(self, rng: random.Random) -> str:
+        """Somebody did something with something that a tool could be asked for."""
+        words = self.phrasing.words
+        makers = {
+            "{who}": lambda: rng.choice(
+                (
+                    "I",
+                    "We",
+                    "They",
+                    "{name}",
+                    "{name}",
+                    f"My {rng.choice(words.people)}",
+                    f"Our {rng.choice(words.people)}",
+                    f"A {rng.choice(words.people)}",
+                )
+            ),
+            "{did}": lambda: rng.choice(words.actions),
+            "{what}": lambda: rng.choice(words.belongings) if rng.random() < 0.6 else rng.choice(("{p}", "{q}")),
+            "{what_first}": lambda: capitalised(rng.choice(words.belongings)),
+            "{when}": lambda: rng.choice(WHEN),
+            "{when_first}": lambda: capitalised(rng.choice(WHEN)),
+        }
+        return filled(rng.choice(self.talk["statements"]["composed"]), makers)
+
+    def out_of_reach(self, rng: random.Random) -> tuple[str, str]:
+        """A question that no table and no tool can answer."""
+        frame = self.phrasing.free(lambda r: r.choice(self.talk["unknown"]["say"]), rng)
+        return self.phrasing.typed(rng, self._slots(rng, frame)), self.talk["unknown"]["answer"]
+
+    def _slots(self, rng: random.Random, frame: str) -> str:
+        words = self.phrasing.words
+        makers = {
+            "{name}": lambda: rng.choice(words.names),
+            "{pronoun}": lambda: rng.choice(words.pronouns),
+            "{things}": lambda: rng.choice(words.plurals),
+            "{thing}": lambda: self.requests.noun_phrase(rng),
+            "{made_up}": lambda: words.made_up(rng).capitalize(),
+            "{p}": lambda: self.requests.noun_phrase(rng),
+            "{q}": lambda: self.requests.topic(rng),
+            "{n}": lambda: str(rng.randrange(1, 1000)),
+        }
+        return filled(frame, makers)
+
+
+def filled(frame: str, makers: dict[str, Callable[[], str]]) -> str:
+    """`frame` with every slot filled anew."""
+    for slot, make in makers.items():
+        while slot in frame:
+            frame = frame.replace(slot, make(), 1)
+    return frame
+
+
+def plain(messages: Messages) -> str:
+    """All that is said, calls included, one message a line: text for a tokenizer."""
+    lines = []
+    for message in messages:
+        calls = [json.dumps(call["function"], ensure_ascii=False) for call in message.get("tool_calls", ())]
+        lines += [message["content"], *calls]
+    return "\n".join(lines)
