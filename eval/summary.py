@@ -22,11 +22,14 @@ class Figure:
     errors: int = 0
     better: Literal["high", "low", ""] = ""
     unit: Literal["share", "auroc"] = "share"
+    example: str = ""
+    """A question that was missed, for those who want to know what to mend."""
 
     def as_json(self) -> dict[str, Any]:
         value, low, high = self.estimate[:3] if self.estimate else (None, None, None)
         limits = {"value": value, "low": low, "high": high, "n": self.n, "errors": self.errors}
-        return {"label": self.label, **limits, "better": self.better, "unit": self.unit}
+        example = {"example": self.example} if self.example else {}
+        return {"label": self.label, **limits, "better": self.better, "unit": self.unit, **example}
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def worst(
             kinds.setdefault(kind(record), []).append(record)
     figures = []
     for name, members in kinds.items():
-        hits = sum(map(holds, members))
-        if len(members) >= smallest_n and hits < len(members):
-            figures.append(Figure(f"{prefix}.{name}", name, wilson(hits, len(members)), len(members), better="high"))
+        missed = [record for record in members if not holds(record)]
+        if len(members) >= smallest_n and missed:
+            estimate = wilson(len(members) - len(missed), len(members))
+            example = missed[0].question["question"]
+            figures.append(Figure(f"{prefix}.{name}", name, estimate, len(members), better="high", example=example))
     return sorted(figures, key=lambda f: (f.estimate.high, f.label))[:count]

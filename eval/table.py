@@ -1,5 +1,6 @@
 """Figures as a person reads them in a terminal."""
 
+import textwrap
 from collections.abc import Sequence
 
 from eval.summary import Figure, Section
@@ -8,7 +9,7 @@ NOT_MEASURABLE = "not measurable"
 
 
 def render(sections: Sequence[Section]) -> str:
-    """One aligned table: label, value, 95 % interval, answers, and errors where there are any."""
+    """One aligned table: label, value, 95 % interval, answers; errors and an example where there are any."""
     width = max((len(figure.label) for section in sections for figure in section.figures), default=0) + 2
     head = f"{'':{width}}{'value':>8}  {'95 % interval':<15}{'n':>6}"
     blocks = []
@@ -20,10 +21,11 @@ def render(sections: Sequence[Section]) -> str:
 
 
 def _cells(figure: Figure) -> str:
-    errors = f"  {figure.errors} error{'s' * (figure.errors > 1)}" if figure.errors else ""
+    tail = f"  {figure.errors} error{'s' * (figure.errors > 1)}" if figure.errors else ""
+    tail += f"  {textwrap.shorten(figure.example, 70)}" if figure.example else ""
     if figure.estimate is None:
-        return f"{NOT_MEASURABLE:>25}{figure.n:>6}{errors}"
+        return f"{NOT_MEASURABLE:>25}{figure.n:>6}{tail}"
     value, low, high = figure.estimate[:3]
     if figure.unit == "auroc":
-        return f"{value:>8.3f}  {f'{low:.3f} - {high:.3f}':<15}{figure.n:>6}{errors}"
-    return f"{100 * value:>6.1f} %  {f'{100 * low:.1f} - {100 * high:.1f}':<15}{figure.n:>6}{errors}"
+        return f"{value:>8.3f}  {f'{low:.3f} - {high:.3f}':<15}{figure.n:>6}{tail}"
+    return f"{100 * value:>6.1f} %  {f'{100 * low:.1f} - {100 * high:.1f}':<15}{figure.n:>6}{tail}"

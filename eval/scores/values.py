@@ -19,11 +19,8 @@ _REPORTED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ASKED = re.compile(rf"{_IN_SENTENCE}\?")
-_CALLED_FALSE = re.compile(
-    rf"{_IN_SENTENCE}\b(?:not (?:true|right|correct|the case) that|(?:false|wrong|incorrect) that|not (?:think|believe))"
-    rf"\b{_IN_SENTENCE}",
-    re.IGNORECASE,
-)
+_NOT_SO = r"(?:not (?:true|right|correct|the case) that|(?:false|wrong|incorrect) that|not (?:think|believe))"
+_CALLED_FALSE = re.compile(rf"{_IN_SENTENCE}\b{_NOT_SO}\b{_IN_SENTENCE}", re.IGNORECASE)
 _DENIED_BEFORE = re.compile(
     r"\b(?:not|never|instead of|rather than|no longer)(?: (?:the|a|an|in|called|named|really))* ?$", re.IGNORECASE
 )

@@ -71,6 +71,7 @@ def summarise(records: Sequence[Record]) -> list[Section]:
         Section("Right tool and exact arguments", [_tool("exact_call", group, groups[group]) for group in TOOLS]),
         Section("Right tool", [_tool("right_tool", group, groups[group]) for group in TOOLS]),
         Section("No call where no tool is due", _no_calls(groups)),
+        Section("All answers", [share("cut", "cut off by the token limit", records, _was_cut, "low")]),
         Section("Known facts right, by subject", _by_subject(groups["fact"])),
         Section("Worst relations", worst("fact.relation", groups["fact"], _is_right, _relation, 8)),
         Section("Worst wordings of facts", worst("fact.wording", groups["fact"], _is_right, _wording, 8)),
@@ -199,6 +200,10 @@ def _is_right(record: Record) -> bool:
 
 def _is_exact(record: Record) -> bool:
     return record.scores["exact_call"]
+
+
+def _was_cut(record: Record) -> bool:
+    return record.answer.finish_reason == "length"
 
 
 def _made_no_call(record: Record) -> bool:
