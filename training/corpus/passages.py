@@ -24,12 +24,12 @@ class Passages:
             sections = self._sections[row["story"]]
             numbers = [int(number) for number in str(row["sections"]).split(",")]
             context = "\n\n".join(sections[number - 1] for number in numbers if number > 0)
-            answer = row["answers"][0]
-        except (KeyError, IndexError, ValueError):
+            answer = row["answers"][0].strip()
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError):
             raise ShapeError("no passage") from None
         return {**row, "context": context, "answer": _sentence(answer)}
 
 
 def _sentence(answer: str) -> str:
-    answer = answer.strip()
-    return answer[:1].upper() + answer[1:] + ("" if answer.endswith((".", "!", "?", '"', "'")) else ".")
+    ended = not answer or answer.endswith((".", "!", "?", '"', "'"))
+    return answer[:1].upper() + answer[1:] + ("" if ended else ".")

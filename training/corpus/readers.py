@@ -71,12 +71,10 @@ def read_rows(path: Path, encoding: str = "utf-8", splitting: Splitting = "lengt
 
     Raises `UserError` when the file is truncated, damaged, of an unknown type or cannot be opened.
     """
-    import pyarrow
-
     try:
         with path.open("rb") as stream:
             yield from _rows(_File(str(path), path.name.lower(), stream, encoding, splitting))
-    except (*DAMAGE, pyarrow.ArrowException) as error:
+    except DAMAGE as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise UserError(f"{path} is truncated or damaged ({reason}): copy or download it again.") from None
     except OSError as error:
@@ -130,14 +128,17 @@ def _tar_rows(file: _File) -> Iterator[Row]:
 
 
 def _parquet_rows(file: _File) -> Iterator[Row]:
-    import pyarrow.parquet
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     seekable = file.stream if isinstance(file.stream, io.BufferedReader) else io.BytesIO(file.stream.read())
-    number = 0
-    for batch in pyarrow.parquet.ParquetFile(seekable).iter_batches(batch_size=256):
-        for data in batch.to_pylist():
-            number += 1
+    try:
+        batches = ParquetFile(seekable).iter_batches(batch_size=256)
+        rows = (data for batch in batches for data in batch.to_pylist())
+        for number, data in enumerate(rows, 1):
             yield Row(f"{file.label}, row {number}", data)
+    except ArrowException as error:
+        raise EOFError(str(error)) from None
 
 
 def _text_format_rows(file: _File, suffix: str) -> Iterator[Row]:
@@ -197,7 +198,7 @@ def _document(file: _File, start: int, lines: list[str]) -> Iterator[Row]:
 
 
 def _json_rows(file: _File, lines: Iterable[str]) -> Iterator[Row]:
-    """One object a line; a `.json` file may also be one list of objects, or an object that holds such a list."""
+    """One object a line; a `.json` file may also be one object, a list of them, or hold such a list as its `data`."""
     if PurePosixPath(file.name).suffix == ".json":
         text = "".join(lines)
         try:
@@ -223,15 +224,11 @@ def _json_row(file: _File, number: int, line: str) -> Row:
 
 
 def _json_list(file: _File, data: object) -> Iterator[Row]:
-    if isinstance(data, dict):
-        data = next((value for value in data.values() if _is_objects(value)), [data])
+    if isinstance(data, dict) and isinstance(data.get("data"), list):
+        data = data["data"]
     for number, item in enumerate(data if isinstance(data, list) else [data], 1):
         place = f"{file.label}, entry {number}"
         yield Row(place, item) if isinstance(item, dict) else Row(place, None, "no JSON object")
-
-
-def _is_objects(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def _table_rows(file: _File, lines: Iterable[str]) -> Iterator[Row]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from prompts.library import TOOL_NAMES
+
 Kind = Literal["text", "chat"]
 FIELD = re.compile(r"\{([\w.-]+)\}")
 ROLES = {
@@ -24,14 +26,24 @@ class ShapeError(Exception):
     """A row that makes no document; the message is the reason under which it is counted."""
 
 
-def to_document(row: Mapping[str, Any], kind: Kind, fields: Mapping[str, str] | None = None) -> dict:
+def to_document(
+    row: Mapping[str, Any], kind: Kind, fields: Mapping[str, str] | None = None, max_messages: int | None = None
+) -> dict:
     """The document that `row` holds.
 
     `fields` maps our names to the row's: a name, or a template such as "{title}: {text}".
+    A conversation of more than `max_messages` is cut after the last answer within them.
     Raises `ShapeError` with the reason when it holds none.
     """
     row = _mapped(row, fields or {})
-    return {"text": _text(row)} if kind == "text" else _conversation(row)
+    return {"text": _text(row)} if kind == "text" else _conversation(row, max_messages)
+
+
+def words_of(document: dict) -> str:
+    """All that is said in a document, as one string."""
+    if "text" in document:
+        return document["text"]
+    return "\n".join(m["content"] or json.dumps(m["tool_calls"], sort_keys=True) for m in document["messages"])
 
 
 def _mapped(row: Mapping[str, Any], fields: Mapping[str, str]) -> Mapping[str, Any]:
@@ -70,14 +82,20 @@ def _text(row: Mapping[str, Any]) -> str:
     return _as_text(row["text"])
 
 
-def _conversation(row: Mapping[str, Any]) -> dict:
+def _conversation(row: Mapping[str, Any], max_messages: int | None) -> dict:
     read = next((read for keys, read in SHAPES if all(key in row for key in keys)), None)
     if read is None:
         raise ShapeError("no known shape")
-    document = {"messages": _tidy(read(row))}
+    document: dict[str, Any] = {"messages": _answered(_tidy(read(row))[:max_messages])}
     if tools := _tools(row.get("tools")):
         document["tools"] = tools
     return document
+
+
+def _list(row: Mapping[str, Any], key: str) -> list:
+    if not isinstance(row[key], list):
+        raise ShapeError(f"no list {key!r}")
+    return row[key]
 
 
 def _pair(prompt: Any, completion: Any, system: Any = None) -> list[dict]:
@@ -105,7 +123,7 @@ def _question(row: Mapping[str, Any]) -> list[dict]:
 def _speakers(row: Mapping[str, Any]) -> list[dict]:
     """Turns of two people: whoever speaks first is the user."""
     messages, first = [], None
-    for number, turn in enumerate(row["turns"]):
+    for number, turn in enumerate(_list(row, "turns")):
         speaker, text = number % 2, turn
         if isinstance(turn, dict):
             speaker = next((turn[key] for key in ("speaker", "agent", "role", "from") if key in turn), number % 2)
@@ -120,7 +138,9 @@ def _sharegpt(row: Mapping[str, Any]) -> list[dict]:
     messages, calls = [], 0
     if row.get("system"):
         messages.append({"role": "system", "content": _as_text(row["system"])})
-    for turn in row["conversations"]:
+    for turn in _list(row, "conversations"):
+        if not isinstance(turn, dict):
+            raise ShapeError("unknown role")
         role = ROLES.get(str(turn.get("from", turn.get("role"))).lower())
         value = turn.get("value", turn.get("content"))
         if role == "call":
@@ -141,9 +161,11 @@ def _sharegpt(row: Mapping[str, Any]) -> list[dict]:
 
 def _call(call: Any, number: int) -> dict:
     """An OpenAI tool call out of one with only a name and arguments, or out of one that is whole already."""
-    function = call.get("function", call) if isinstance(call, dict) else {}
-    name, arguments = function.get("name"), _parsed(function.get("arguments") or {})
-    if not isinstance(name, str) or not isinstance(arguments, dict):
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ShapeError("broken tool call")
+    name, arguments = function["name"], _parsed(function.get("arguments") or {})
+    if not isinstance(arguments, dict):
         raise ShapeError("broken tool call")
     return {
         "id": call.get("id") or f"call_{number}",
@@ -164,13 +186,13 @@ def _parsed(value: Any) -> Any:
 def _tools(value: Any) -> list:
     """Names of our tools as they are; function schemas in OpenAI's wrapping."""
     tools = _parsed(value) or []
-    if not isinstance(tools, list):
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) or tool in TOOL_NAMES for tool in tools):
         raise ShapeError("broken tool list")
     return [t if isinstance(t, str) or "function" in t else {"type": "function", "function": t} for t in tools]
 
 
 SHAPES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], list[dict]]], ...] = (
-    (("messages",), lambda row: list(row["messages"])),
+    (("messages",), lambda row: _list(row, "messages")),
     (("conversations",), _sharegpt),
     (("prompt", "completion"), lambda row: _pair(row["prompt"], row["completion"], row.get("system"))),
     (("instruction", "output"), _instruction),
@@ -181,7 +203,7 @@ SHAPES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], list[dict]]],
 
 
 def _tidy(messages: list[dict]) -> list[dict]:
-    """Checked messages: after the system prompt a user begins, nobody speaks twice in a row, the assistant ends."""
+    """Checked messages: after the system prompt a user begins, and nobody speaks twice in a row."""
     tidied: list[dict] = []
     for message in messages:
         message = _checked(message)
@@ -191,11 +213,15 @@ def _tidy(messages: list[dict]) -> list[dict]:
             continue
         else:
             tidied.append(message)
-    while tidied and (tidied[-1]["role"] != "assistant" or tidied[-1].get("tool_calls")):
-        tidied.pop()
-    if not tidied:
-        raise ShapeError("no answer")
     return tidied
+
+
+def _answered(messages: list[dict]) -> list[dict]:
+    """`messages` up to the last answer."""
+    ends = [number for number, m in enumerate(messages, 1) if m["role"] == "assistant" and not m.get("tool_calls")]
+    if not ends:
+        raise ShapeError("no answer")
+    return messages[: ends[-1]]
 
 
 def _continues(message: dict, last: dict) -> bool:
@@ -211,6 +237,8 @@ def _checked(message: Any) -> dict:
         raise ShapeError("unknown role")
     checked: dict[str, Any] = {"role": role, "content": _content(message.get("content"))}
     if calls := message.get("tool_calls"):
+        if not isinstance(calls, list):
+            raise ShapeError("broken tool call")
         checked["tool_calls"] = [_call(call, number) for number, call in enumerate(calls, 1)]
     elif not (checked["content"] or "").strip():
         raise ShapeError("empty turn")

@@ -4,28 +4,24 @@
 there are none) holds names of our tools or whole function schemas, `schemas_of` turns either into schemas.
 """
 
-import codecs
 import hashlib
 import json
-import os
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from prompts.library import tool_schemas
 from serving.errors import UserError
-from training.corpus.cleaning import Duplicates, fingerprint, normalise
-from training.corpus.readers import Row, Splitting, is_readable, read_rows
-from training.corpus.shapes import Kind, ShapeError, to_document
+from training.corpus.cleaning import fingerprint
+from training.corpus.locations import digest_of, locate
+from training.corpus.readers import Row, read_rows
+from training.corpus.selection import selected
+from training.corpus.shapes import words_of
+from training.corpus.spec import SourceReport, SourceSpec
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-CONDITION = re.compile(r"\s*(>=|<=|!=|>|<|==?)\s*(.+?)\s*")
+__all__ = ["SourceReport", "SourceSpec", "open_source", "schemas_of", "words_of"]
+
 SHUFFLE_BUFFER = 10_000
-FEWEST_BROKEN = 5
 
 
 def open_source(spec: SourceSpec, *, seed: int, report: SourceReport, held_out: bool = False) -> Iterator[dict]:
@@ -58,7 +54,7 @@ def _almanac(spec: SourceSpec, seed: int, report: SourceReport, held_out: bool) 
     if spec.purpose == "tokenizer":
         stream = almanac.tokenizer_documents(seed)
     else:
-        stream = almanac.text_documents(seed) if spec.kind == "text" else almanac.chat_documents(seed, spec.served)
+        stream = almanac.text_documents(seed) if spec.kind == "text" else almanac.chat_documents(seed, spec.bare)
     wanted = (document for document in stream if _is_held_out(document, spec.held_out) == held_out)
     return _reported(wanted, spec, report)
 
@@ -81,18 +77,16 @@ def _documents(spec: SourceSpec, seed: int, report: SourceReport, held_out: bool
     files = locate(spec.name)
     rows = _file_rows(spec, files, rng) if files else hub_rows(spec, report)
     if files:
-        report.sha256 = _files_digest(files)
-    cleaned = _cleaned(rows, spec, report)
-    wanted = (document for document in cleaned if _is_held_out(document, spec.held_out) == held_out)
+        report.sha256 = digest_of(files)
+    documents = selected(rows, spec, report)
+    wanted = (document for document in documents if _is_held_out(document, spec.held_out) == held_out)
     yield from _reported(_shuffled(wanted, rng), spec, report)
     if not report.rows and not held_out:
-        raise UserError(_nothing(spec, report))
-
-
-def _nothing(spec: SourceSpec, report: SourceReport) -> str:
-    if not report.skipped:
-        return f"The source {spec.name} has no document for training: give it more text, or set its `held_out: 0`."
-    return f"The source {spec.name} has no usable document ({report.reasons()}): check it and its options."
+        why = f" ({report.reasons()})" if report.skipped else ""
+        raise UserError(
+            f"The source {spec.name} has no document for training{why}: check the file and the source's options, "
+            "and if it has only a few documents, set `held_out: 0`."
+        )
 
 
 def _file_rows(spec: SourceSpec, files: list[Path], rng: random.Random) -> Iterator[Row]:
@@ -103,14 +97,15 @@ def _file_rows(spec: SourceSpec, files: list[Path], rng: random.Random) -> Itera
 def hub_rows(spec: SourceSpec, report: SourceReport) -> Iterator[Row]:
     """The rows of a Hugging Face data set, streamed: nothing is kept on the disk."""
     import datasets
+    import httpx
 
     try:
         stream = datasets.load_dataset(spec.name, spec.config, split=spec.split, revision=spec.revision, streaming=True)
         report.licence = spec.licence or stream.info.license or report.licence
         for number, data in enumerate(stream, 1):
             yield Row(f"{spec.name}, row {number}", data)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).split("\n")[0].rstrip(".")
         raise UserError(
             f"The data set {spec.name} cannot be read from the Hugging Face hub ({reason}): check its name, `split` "
             "and `config`, or put a copy into the folder that HOMEGROWN_DATA names."
@@ -129,5 +124,3 @@ def _shuffled(documents: Iterator[dict], rng: random.Random) -> Iterator[dict]:
         yield document
     rng.shuffle(buffer)
     yield from buffer
-
-

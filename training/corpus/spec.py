@@ -1,0 +1,72 @@
+"""How a recipe names a source, and what it is told about it afterwards."""
+
+import codecs
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from training.corpus.readers import Splitting
+from training.corpus.shapes import Kind
+
+
+class SourceSpec(BaseModel):
+    """One source of a recipe. `name` is `almanac`, `copies`, a file, folder or glob, or a Hugging Face data set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    kind: Kind
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    purpose: Literal["training", "tokenizer"] = "training"
+    bare: float = Field(default=0.0, ge=0, le=1, description="share of almanac conversations without system prompt and tools")
+    licence: str | None = Field(default=None, description="written into the lineage of the model")
+    where: dict[str, Any] = Field(default={}, description='rows to keep: {common: ">= 0.8", split: train}')
+    fields: dict[str, str] = Field(default={}, description='our names from theirs: {text: "{title}\\n\\n{story}"}')
+    replace: dict[str, str] = Field(default={}, description="strings replaced everywhere in a row")
+    passages: str | None = Field(default=None, description="file of the texts that question rows refer to")
+    documents: Splitting = Field(default="length", description="where a text file is cut into documents")
+    encoding: str = "utf-8"
+    limit: int | None = Field(default=None, ge=1, description="documents taken at most, after shuffling")
+    min_characters: int = Field(default=1, ge=1)
+    max_characters: int | None = Field(default=None, ge=1, description="longer documents are left out")
+    max_messages: int | None = Field(default=None, ge=2, description="where a longer conversation is cut")
+    duplicates: Literal["keep", "exact", "near"] = Field(default="exact", description="which repetitions are left out")
+    broken: float = Field(default=0.01, ge=0, le=1, description="share of rows that may be unusable")
+    held_out: float = Field(default=0.01, ge=0, lt=1, description="share of documents kept for validation")
+    split: str = Field(default="train", description="of a Hugging Face data set")
+    config: str | None = Field(default=None, description="of a Hugging Face data set")
+    revision: str | None = Field(default=None, description="of a Hugging Face data set")
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(f"no encoding is called {encoding!r}") from None
+        return encoding.lower().replace("utf8", "utf-8")
+
+
+class SourceReport(BaseModel):
+    """What came out of a source so far; filled while it is read.
+
+    `sha256` is over the files' bytes (for one file, what `sha256sum` prints), of streams over the documents handed out.
+    """
+
+    name: str
+    licence: str = "not stated"
+    rows: int = 0
+    sha256: str = ""
+    skipped: dict[str, int] = {}
+    first: dict[str, str] = Field(default={}, description="where each reason for skipping was met first")
+
+    def skip(self, reason: str, place: str) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        self.first.setdefault(reason, place)
+
+    def summary(self) -> str:
+        """One line for the log: documents, and what was skipped why and where first."""
+        return f"{self.name}: {self.rows:,} documents" + (f"; skipped {self.reasons()}" if self.skipped else "")
+
+    def reasons(self) -> str:
+        return "; ".join(f"{count} {reason}, first in {self.first[reason]}" for reason, count in self.skipped.items())
