@@ -61,7 +61,7 @@ def resolve_model(name: str) -> str:
 
     Raises `ModelFolderError` when it is none of them.
     """
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return name
     models = home() / "models"
     if re.fullmatch(r"[\w.-]+", name) and (models / name).is_dir():

@@ -1,0 +1,64 @@
+"""What every test may use: a home of its own, tiny real models, and one real server that the whole session shares."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.tiny_model import write_taught_model, write_tiny_model
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+    from serving.text_engine import TextEngine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """HOMEGROWN_HOME of the session, so that no test touches a real one."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOMEGROWN_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model folder; read only, copy it to change it."""
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def taught_model(session_home: Path) -> Path:
+    """A model of ours under home()/models that knows the lessons of tests/tiny_model.py by heart; read only."""
+    return write_taught_model(session_home / "models" / "taught")
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running Homegrown API: `url` has no /v1."""
+
+    url: str
+    engine: "TextEngine"
+
+    def client(self, **options: object) -> "OpenAI":
+        """The official client, without retries and with strict validation of what it receives."""
+        from openai import OpenAI
+
+        settings = {"base_url": f"{self.url}/v1", "api_key": "none", "max_retries": 0, "timeout": 120}
+        return OpenAI(**(settings | {"_strict_response_validation": True} | options))
+
+
+@pytest.fixture(scope="session")
+def api(taught_model: Path) -> Iterator[Api]:
+    """The taught model behind our API and a real vLLM, started once for the session."""
+    from serving.engine import free_port
+    from serving.serve import serving
+    from serving.settings import read_settings
+
+    settings = read_settings(port=free_port(), dtype="float32", max_body_bytes=2**20)
+    with serving(settings, str(taught_model)) as (url, engine):
+        engine.wait_ready()
+        yield Api(url, engine)

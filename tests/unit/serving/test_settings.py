@@ -1,0 +1,44 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from serving.errors import UserError
+from serving.server import PortInUseError, claim_port
+from serving.settings import home, read_settings
+
+
+def test_flags_win_over_variables_and_those_over_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEGROWN_PORT", "8123")
+    monkeypatch.setenv("HOMEGROWN_HOST", "")
+    assert read_settings().port == 8123
+    assert read_settings(port=8200).port == 8200
+    assert read_settings(port=None).host == "127.0.0.1"
+
+
+def test_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMEGROWN_HOME", "here")
+    assert home() == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "many"), ("PORT", "70000"), ("API_KEY", "short"), ("DTYPE", "int3")]
+)
+def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"HOMEGROWN_{name}", value)
+    with pytest.raises(UserError, match=f"HOMEGROWN_{name}"):
+        read_settings()
+
+
+def test_a_port_in_use_is_named_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortInUseError, match=rf"127\.0\.0\.1:{port} .*in use.*--port"):
+            claim_port(read_settings(port=port))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_the_network_is_not_let_in_without_a_key(host: str) -> None:
+    with pytest.raises(UserError, match="HOMEGROWN_API_KEY"):
+        claim_port(read_settings(host=host))
