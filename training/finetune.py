@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from training.adapters import lora_config
+from serving.errors import UserError
+from training.adapters import lora_config, merged
+from training.batches import collate
 from training.job import Job
-from training.prefix_packing import collate
 from training.tokens import PackedRows
 from training.trainer import PackedTraining, finish, prepare, run, training_arguments
 
@@ -26,7 +27,8 @@ def main(path: Path) -> None:
     """Run one rank of the fine-tuning that the job at `path` describes."""
     job = Job.read(path)
     arguments = SFTConfig(**training_arguments(job), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
-    model = AutoModelForCausalLM.from_pretrained(job.base, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(job.tokenizer)
+    model = load_model(job.base, tokenizer)
     prepare(model, job)
     rows = PackedRows(job.data, job.recipe.seed)
     section = job.recipe.sft
@@ -36,7 +38,24 @@ def main(path: Path) -> None:
         args=arguments,
         train_dataset=Dataset.from_dict({"row": list(range(len(rows)))}),
         data_collator=lambda items: collate([rows[item["row"]] for item in items]),
-        processing_class=AutoTokenizer.from_pretrained(job.tokenizer),
+        processing_class=tokenizer,
         peft_config=lora_config(section.lora) if section.lora else None,
     )
-    finish(trainer, job, run(trainer, job))
+    result = run(trainer, job)
+    finish(job, merged(trainer.model), result)
+
+
+def load_model(name: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model in float32, its embedding large enough for `tokenizer`, and ending an answer where that does."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(f"The model {name} cannot be loaded ({reason}): check the name in sft.base.") from None
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer))
+    ends = model.generation_config.eos_token_id
+    known = ends if isinstance(ends, list) else [ends]
+    if tokenizer.eos_token_id not in known:
+        model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model

@@ -18,10 +18,13 @@ class Job(BaseModel):
     folder: Path
     """The stage's working folder: data/, checkpoints/, tensorboard/, and in the end model/ and result.json."""
     tokenizer: Path
-    base: Path | None = None
+    base: str | None = None
+    """What is fine-tuned: a model folder or a Hugging Face id."""
     steps: int
     layout: Layout
+    compiled: bool = False
     measuring: bool = False
+    """Whether this is only the short run that turns a budget of minutes into steps."""
 
     @property
     def section(self) -> TrainingSection:

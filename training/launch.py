@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from serving.errors import UserError
+from serving.settings import home
 
 LARGEST_DATA_PARALLEL = 20_000_000
 PARENT = "HOMEGROWN_PARENT"
@@ -115,6 +116,9 @@ def _start_rank(module: str, job: Path, layout: Layout, rank: int, port: int) ->
         "TRANSFORMERS_VERBOSITY": "error",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(home() / "compiled"),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
     if layout.processes > 1:
         environment |= {

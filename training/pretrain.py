@@ -6,9 +6,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import Trainer, TrainingArguments
 
+from training.batches import collate
 from training.job import Job
 from training.model import build_model
-from training.prefix_packing import collate
 from training.tokenizer import PAD, TURN_END
 from training.tokens import PackedRows
 from training.trainer import PackedTraining, RowNumbers, finish, prepare, run, training_arguments
@@ -35,4 +35,4 @@ def main(path: Path) -> None:
     prepare(model, job)
     rows = PackedRows(job.data, job.recipe.seed)
     trainer = Pretrainer(job, model=model, args=arguments, train_dataset=RowNumbers(rows), data_collator=collate)
-    finish(trainer, job, run(trainer, job))
+    finish(job, model, run(trainer, job))

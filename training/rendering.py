@@ -5,6 +5,7 @@ batches on the bare `tokenizers` library, and with the system turn tokenised onc
 """
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +14,10 @@ import jinja2
 import numpy as np
 from tokenizers import Tokenizer
 
-from serving.errors import UserError
 from training.corpus.sources import schemas_of
 from training.recipe import Dress
 
+GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 SPECIAL_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -71,6 +72,8 @@ class Renderer:
     def dressed(self, document: dict) -> tuple[list[dict], list[dict] | None]:
         """The messages and tool schemas that the template is given."""
         messages = document["messages"]
+        if document.get("bare"):
+            return messages, None
         if self.dress.system and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": self.dress.system}, *messages]
         if self.dress.tools is None:
@@ -115,15 +118,18 @@ class Renderer:
         return self.tokenizer.token_to_id(self.special["eos_token"]) if found is None else found
 
 
-def chat_template_of(folder: Path) -> str:
-    """The Jinja source of a model folder's chat template."""
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    if not config.get("chat_template"):
-        raise UserError(f"{folder} has no chat template: fine-tune the model first, or add chat_template.jinja.")
-    return config["chat_template"]
+def chat_template_of(folder: Path) -> str | None:
+    """The Jinja source of a folder's chat template; one that `training.foreign` put there for training goes first."""
+    for file in (folder / "training_template.jinja", folder / "chat_template.jinja"):
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    return json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+
+
+def marks_answers(folder: Path) -> bool:
+    """Whether the folder's chat template marks what the assistant says."""
+    template = chat_template_of(folder)
+    return template is not None and GENERATION.search(template) is not None
 
 
 def _special_tokens(folder: Path) -> dict[str, str]:

@@ -18,19 +18,17 @@ from transformers.utils import logging
 
 from serving.errors import UserError
 from training import attention
-from training.adapters import merged
+from training.batches import document_mask
 from training.checkpoints import latest_whole, mark_whole, seconds_so_far, write_whole
 from training.hardware import autocasts, peak_flops
 from training.job import Job, Result
 from training.model import flops_per_token, skip_uncounted_logits
 from training.optimizers import build_optimizer, warmup_stable_decay
-from training.prefix_packing import document_mask
 from training.progress import LiveLine, amount, clock
 from training.tokens import PackedRows
 from training.validation import bits_per_byte
 
 MEASURED_STEPS, STEPS_BEFORE_MEASURING = 20, 4
-COMPILED_FROM_S = 150
 
 
 class PackedTraining:
@@ -187,13 +185,9 @@ def prepare(model: torch.nn.Module, job: Job) -> None:
         attention.register()
         model.set_attn_implementation(attention.NAME)
     skip_uncounted_logits(model)
-    if wants_compiling(job):
-        for layer in model.base_model.layers:
+    if job.compiled:
+        for layer in model.base_model.layers:  # alike, so one of them is compiled and the others reuse it
             layer.compile(dynamic=False)
-
-
-def wants_compiling(job: Job) -> bool:
-    return False
 
 
 def run(trainer: Trainer, job: Job) -> Result:
@@ -213,23 +207,25 @@ def run(trainer: Trainer, job: Job) -> Result:
     )
 
 
-def finish(trainer: Trainer, job: Job, result: Result) -> None:
+def finish(job: Job, model: PreTrainedModel, result: Result) -> None:
     """Validate, save the model and then the result; the result's file says that the stage is done."""
     held_out = job.folder / "validation"
     if not job.measuring and held_out.is_dir() and len(rows := PackedRows(held_out, seed=0)):
         result.metrics["validation_bits_per_byte"] = bits_per_byte(
-            trainer.model, rows, job.tokenizer, job.rows_per_process, trainer.args.bf16
+            model, rows, job.tokenizer, job.rows_per_process, autocasts(job.layout.device)
         )
     if is_first_rank():
         if not job.measuring:
-            save_model(trainer.model, job)
+            save_model(model, job)
         write_whole(job.result, result.model_dump_json())
+    if dist.is_initialized():  # the first rank holds the meeting point of all: nobody leaves before the others
+        dist.barrier()
+        dist.destroy_process_group()
 
 
 def save_model(model: PreTrainedModel, job: Job) -> None:
     """Write the model and its tokenizer as a Hugging Face folder `model/`, at once."""
     folder = job.folder / "model.part"
-    model = merged(model)
     model.config.use_cache = True
     model.to(getattr(torch, job.saved_as)).save_pretrained(folder)
     AutoTokenizer.from_pretrained(job.tokenizer).save_pretrained(folder)

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from training.prefix_packing import IGNORED, collate, document_mask
+from training.batches import IGNORED, collate, document_mask
 from training.tokens import PackedRows
 
 
