@@ -12,7 +12,7 @@ from training.corpus.readers import Row
 from training.corpus.shapes import ShapeError, to_document, words_of
 from training.corpus.spec import SourceReport, SourceSpec
 
-CONDITION = re.compile(r"\s*(>=|<=|!=|>|<|==?)\s*(.+?)\s*")
+CONDITION = re.compile(r"\s*(>=|<=|!=|>|<|==?|~)\s*(.+?)\s*")
 FEWEST_BROKEN = 5
 
 
@@ -72,7 +72,7 @@ def _way_out(row: Row, reason: str) -> str:
 
 
 def _holds(data: dict, field: str, wanted: Any) -> bool:
-    """Whether a row's field is as a recipe wants it: a value, one of a list, or a comparison such as ">= 0.8"."""
+    """Whether a row's field is as a recipe wants it: a value, one of a list, or a comparison (">= 0.8", "~ a regex")."""
     if field not in data:
         raise ShapeError(f"no field {field!r}")
     value = data[field]
@@ -84,6 +84,8 @@ def _holds(data: dict, field: str, wanted: Any) -> bool:
     sign, bound = match.groups()
     if sign in ("=", "==", "!="):
         return (str(value) == bound) == (sign != "!=")
+    if sign == "~":
+        return re.search(bound, str(value)) is not None
     try:
         value, limit = float(value), float(bound)
     except (TypeError, ValueError):

@@ -235,6 +235,7 @@ def test_report_names_hash_licence_and_rows(folder: Path) -> None:
         ({"split": "train"}, {"a", "b"}),
         ({"split": ["test", "dev"]}, {"c"}),
         ({"split": "!= train", "common": "> 0"}, {"c"}),
+        ({"text": "~ ^[ab]$"}, {"a", "b"}),
     ],
 )
 def test_where(folder: Path, where: dict, kept: set) -> None:
