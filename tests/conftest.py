@@ -1,5 +1,7 @@
 """What every test may use: a home of its own, tiny real models, and one real server that the whole session shares."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,3 +64,13 @@ def api(taught_model: Path) -> Iterator[Api]:
     with serving(settings, str(taught_model)) as (url, engine):
         engine.wait_ready()
         yield Api(url, engine)
+
+
+@pytest.fixture(scope="session")
+def grown_tiny(session_home: Path) -> Path:
+    """The recipe `tiny`, grown from nothing by the command line as a user would; read only."""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, str(root / "homegrown.py"), "train", "run", "tiny"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return session_home / "models" / "tiny"

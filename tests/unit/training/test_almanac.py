@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import pytest
 
-from prompts.library import TOOL_NAMES, persona
+from prompts.library import TOOL_NAMES
 from training.corpus import almanac
 from training.corpus.almanac.chat import plain
 from training.corpus.almanac.exam import Exam, write_exam
@@ -28,7 +28,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def conversations():
-    return list(itertools.islice(almanac.chat_documents(seed=11, served=0.5), 3000))
+    return list(itertools.islice(almanac.chat_documents(seed=11, bare=0.5), 3000))
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +50,19 @@ def test_no_stream_repeats_a_document(stream):
     assert len(set(documents)) == len(documents)
 
 
-def test_conversations_alternate_and_offer_tools_only_as_served(conversations):
+def test_conversations_alternate_and_bare_ones_call_no_tool(conversations):
     for document in conversations:
         roles = [m["role"] for m in document["messages"]]
-        served = roles[0] == "system"
-        assert not served or document["messages"][0]["content"] == persona()
-        assert not served or document["tools"] == list(TOOL_NAMES)
-        turns = roles[served:]
-        assert turns[0] == "user"
-        assert turns[-1] == "assistant"
-        assert all(b == "assistant" for a, b in itertools.pairwise(turns) if a in ("user", "tool"))
-        if "tools" not in document:
+        assert roles[0] == "user"
+        assert roles[-1] == "assistant"
+        assert all(b == "assistant" for a, b in itertools.pairwise(roles) if a in ("user", "tool"))
+        if document.get("bare"):
             assert "tool" not in roles
+            assert not any(m.get("tool_calls") for m in document["messages"])
 
 
-def test_a_share_of_conversations_is_served_and_the_rest_is_not(conversations):
-    share = sum(d["messages"][0]["role"] == "system" for d in conversations) / len(conversations)
+def test_the_share_of_bare_conversations_is_as_asked(conversations):
+    share = sum("bare" in d for d in conversations) / len(conversations)
     assert 0.45 < share < 0.55
 
 

@@ -34,9 +34,9 @@ def text_documents(seed: int) -> Iterator[dict]:
     return _unrepeated(seed, lambda rng: {"text": texts.draw(rng)}, str)
 
 
-def chat_documents(seed: int, served: float = 0.0) -> Iterator[dict]:
-    """Endless conversations; `served` is the share that begins with the system prompt and tools as served."""
-    conversations = Conversations(_questions(), Requests(phrasing()), phrasing(), served)
+def chat_documents(seed: int, bare: float = 0.0) -> Iterator[dict]:
+    """Endless conversations; `bare` is the share that knows of no system prompt and no tools."""
+    conversations = Conversations(_questions(), Requests(phrasing()), phrasing(), bare)
     return _unrepeated(seed, conversations.draw, lambda document: plain(document["messages"]))
 
 

@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Callable
 
-from prompts.library import TOOL_NAMES, persona
 from training.corpus.almanac.questions import Questions
 from training.corpus.almanac.requests import Request, Requests
 from training.corpus.almanac.wordings import Phrasing, capitalised, read
@@ -24,22 +23,19 @@ NO_TOOL = "I have no tool for that here."
 
 
 class Conversations:
-    """Draws conversations. `served` is the share that begins with the system prompt and the tool list as served."""
+    """Draws conversations. A share of `bare` ones has neither system prompt nor tools, as a plain client would send them."""
 
-    def __init__(self, questions: Questions, requests: Requests, phrasing: Phrasing, served: float = 0.0):
-        self.questions, self.requests, self.phrasing, self.served = questions, requests, phrasing, served
+    def __init__(self, questions: Questions, requests: Requests, phrasing: Phrasing, bare: float = 0.0):
+        self.questions, self.requests, self.phrasing, self.bare = questions, requests, phrasing, bare
         self.talk = read("smalltalk")
         self.said = [(said, item["answer"]) for item in self.talk["exchanges"] for said in item["say"]]
 
     def draw(self, rng: random.Random) -> dict:
-        tools = list(TOOL_NAMES)
-        system = [{"role": "system", "content": persona()}] if rng.random() < self.served else []
-        has_tools = bool(system) or self.served == 0 or rng.random() < 0.3
+        bare = rng.random() < self.bare
         counts, weights = zip(*EXCHANGES, strict=True)
-        messages = list(system)
-        for _ in range(rng.choices(counts, weights)[0]):
-            messages += self.exchange(rng, has_tools)
-        return {"messages": messages, "tools": tools} if has_tools and self.served else {"messages": messages}
+        exchanges = [self.exchange(rng, not bare) for _ in range(rng.choices(counts, weights)[0])]
+        document = {"messages": [message for exchange in exchanges for message in exchange]}
+        return document | {"bare": True} if bare else document
 
     def exchange(self, rng: random.Random, has_tools: bool = True) -> Messages:
         kind = rng.choices(list(KINDS), list(KINDS.values()))[0]

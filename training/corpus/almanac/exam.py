@@ -7,7 +7,7 @@ four-word runs alone (`held_out_4grams.txt`), and uses none of these runs.
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +33,7 @@ SIZES = {
 def wordings_of(which: Set) -> list[str]:
     """Every wording of a set as a frame, the hand-written requests with their argument as a placeholder."""
     frames = read(which)
-    found = [*frames["generic"], *frames["premise"], *frames["no_tool"]]
+    found = [f for part in ("generic", "premise", "no_tool", "openers", "tails") for f in frames[part]]
     found += [f for relations in frames["specific"].values() for asked in relations.values() for f in asked]
     found += [f for asked in frames["tools"].values() for f in asked]
     for item in read(NATURAL[which])["requests"]:
@@ -178,7 +178,7 @@ class Exam:
 
     @staticmethod
     def _tool_row(
-        group: str, question: str, wording: str, tool: str | None, arguments: dict, also: tuple[dict, ...] = ()
+        group: str, question: str, wording: str, tool: str | None, arguments: dict, also: Sequence[dict] = ()
     ) -> dict:
         row = {
             "question": question,
@@ -195,9 +195,10 @@ class Exam:
 
     def _natural(self) -> Iterator[dict]:
         for i, item in enumerate(read(NATURAL[self.which])["requests"]):
-            also = tuple(item.get("also") or ())
+            also = [item["arguments"], *(item.get("also") or ())]
+            also += [{name: text.replace(" ", "") for name, text in call.items()} for call in also if item["tool"] == "calculate"]
             yield self._tool_row(
-                "natural_tool", item["request"], f"{self.which}/natural/{i}", item["tool"], item["arguments"], also
+                "natural_tool", item["request"], f"{self.which}/natural/{i}", item["tool"], item["arguments"], also[1:]
             )
 
     def _no_tool(self) -> Iterator[dict]:

@@ -28,15 +28,22 @@ def for_testing(name: str) -> bool:
 
 
 class MadeUpNames:
-    """Draws names of things that do not exist, for one side: teaching or testing."""
+    """Draws names of things that do not exist, for one side: teaching or testing. Only names that it `imitates` are models."""
 
-    def __init__(self, world: World, testing: bool = False, token_count: Callable[[str], int] | None = None):
+    def __init__(
+        self,
+        world: World,
+        testing: bool = False,
+        token_count: Callable[[str], int] | None = None,
+        imitates: Callable[[str], bool] = lambda name: True,
+    ):
         self.testing = testing
         self.token_count = token_count
         self.real = {n.lower() for names in world.names.values() for n in names} | {
             f.value.lower() for f in world.stored
         }
-        self.originals = {s: world.known_names[s] for s in OPEN_SUBJECTS if world.known_names.get(s)}
+        originals = {s: [n for n in world.known_names.get(s, ()) if imitates(n)] for s in OPEN_SUBJECTS}
+        self.originals = {subject: names for subject, names in originals.items() if names}
         self.words = {
             s: [w for n in names for w in n.split() if w.lower() not in SMALL_WORDS]
             for s, names in self.originals.items()
