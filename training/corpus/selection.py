@@ -72,7 +72,7 @@ def _way_out(row: Row, reason: str) -> str:
 
 
 def _holds(data: dict, field: str, wanted: Any) -> bool:
-    """Whether a row's field is as a recipe wants it: a value, one of a list, or a comparison (">= 0.8", "~ a regex")."""
+    """Whether a row's field is a value, one of a list, or as a comparison says (">= 0.8", "~ a regex")."""
     if field not in data:
         raise ShapeError(f"no field {field!r}")
     value = data[field]

@@ -1,6 +1,7 @@
 """How a recipe names a source, and what it is told about it afterwards."""
 
 import codecs
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -18,7 +19,7 @@ class SourceSpec(BaseModel):
     kind: Kind
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     purpose: Literal["training", "tokenizer"] = "training"
-    bare: float = Field(default=0.0, ge=0, le=1, description="share of almanac conversations without system prompt and tools")
+    bare: float = Field(default=0.0, ge=0, le=1, description="share of almanac chats without system prompt and tools")
     licence: str | None = Field(default=None, description="written into the lineage of the model")
     where: dict[str, Any] = Field(default={}, description='rows to keep: {common: ">= 0.8", split: train}')
     fields: dict[str, str] = Field(default={}, description='our names from theirs: {text: "{title}\\n\\n{story}"}')
@@ -36,6 +37,17 @@ class SourceSpec(BaseModel):
     split: str = Field(default="train", description="of a Hugging Face data set")
     config: str | None = Field(default=None, description="of a Hugging Face data set")
     revision: str | None = Field(default=None, description="of a Hugging Face data set")
+
+    @field_validator("where")
+    @classmethod
+    def _sound_patterns(cls, where: dict[str, Any]) -> dict[str, Any]:
+        for wanted in where.values():
+            if isinstance(wanted, str) and wanted.lstrip().startswith("~"):
+                try:
+                    re.compile(wanted.lstrip()[1:].strip())
+                except re.error as error:
+                    raise ValueError(f"{wanted!r} is no regular expression: {error}") from None
+        return where
 
     @field_validator("encoding")
     @classmethod

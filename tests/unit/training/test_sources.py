@@ -244,6 +244,11 @@ def test_where(folder: Path, where: dict, kept: set) -> None:
     assert set(texts("a.jsonl", where=where)) == kept
 
 
+def test_where_with_a_broken_pattern_is_refused() -> None:
+    with pytest.raises(ValueError, match="no regular expression"):
+        SourceSpec(name="a.jsonl", kind="text", where={"text": "~ ["})
+
+
 def test_where_on_a_field_that_is_not_there_is_named(folder: Path) -> None:
     (folder / "a.jsonl").write_bytes(jsonl(STORIES))
     assert "no field 'common'" in failure("a.jsonl", where={"common": ">= 0.8"})
