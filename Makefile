@@ -31,7 +31,7 @@ chat: install  ## grow the default assistant if there is none, and talk to it
 	@$(BIN)/homegrown chat $(if $(MODEL),"$(MODEL)")
 
 lint: install  ## check the style
-	@$(BIN)/ruff check
+	@$(BIN)/ruff check --quiet --output-format concise
 
 test: lint  ## style, unit and integration tests
 	@$(BIN)/python -m pytest -q -m "not grown"
