@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -135,6 +136,7 @@ class Stage:
         layout = layout_for(self.section.rows_per_batch, self._parameters(), self.section.processes)
         steps = self._steps(layout)
         reports = self._write_rows(steps, "data")
+        _name_unusable(reports)
         write_validation_rows(
             self.section, self.tokenizer, self.recipe.dress(self.section), self.recipe.seed, self.folder / "validation"
         )
@@ -285,6 +287,17 @@ def _fingerprint(source: SourceSpec) -> str:
         return _sha256(b"".join(path.read_bytes() for path in files))
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in locate(source.name)]
     return _sha256(repr((files, source.revision)).encode())
+
+
+def _name_unusable(reports: list[StreamReport]) -> None:
+    """Say which rows of the sources could not be used. Streams read the same files: the one that read most counts."""
+    most: dict[str, SourceReport] = {}
+    for report in (report for stream in reports for report in stream.sources):
+        if sum(report.skipped.values()) > sum(most.setdefault(report.name, report).skipped.values()):
+            most[report.name] = report
+    for report in most.values():
+        if report.unusable():
+            print(f"{report.name}: skipped {report.unusable()}", file=sys.stderr)
 
 
 def _source(report: SourceReport) -> Source:

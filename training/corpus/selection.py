@@ -10,7 +10,7 @@ from training.corpus.locations import locate
 from training.corpus.passages import Passages
 from training.corpus.readers import Row
 from training.corpus.shapes import ShapeError, to_document, words_of
-from training.corpus.spec import SourceReport, SourceSpec
+from training.corpus.spec import DUPLICATE, LENGTH, NOT_CHOSEN, SourceReport, SourceSpec
 
 CONDITION = re.compile(r"\s*(>=|<=|!=|>|<|==?|~)\s*(.+?)\s*")
 FEWEST_BROKEN = 5
@@ -56,12 +56,12 @@ def _document(row: Row, spec: SourceSpec, passages: Passages | None) -> dict | N
 def _left_out(document: dict | None, spec: SourceSpec, known: Duplicates) -> str | None:
     """Why a sound row is not taken; None when it is."""
     if document is None:
-        return "not chosen by `where`"
+        return NOT_CHOSEN
     words = words_of(document)
     if not spec.min_characters <= len(words) <= (spec.max_characters or len(words)):
-        return "too short or too long"
+        return LENGTH
     if spec.duplicates != "keep" and known.add(words):
-        return "duplicate"
+        return DUPLICATE
     return None
 
 

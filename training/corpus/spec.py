@@ -2,12 +2,15 @@
 
 import codecs
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from training.corpus.readers import Splitting
 from training.corpus.shapes import Kind
+
+NOT_CHOSEN, LENGTH, DUPLICATE = "not chosen by `where`", "too short or too long", "duplicate"
 
 
 class SourceSpec(BaseModel):
@@ -81,4 +84,12 @@ class SourceReport(BaseModel):
         return f"{self.name}: {self.rows:,} documents" + (f"; skipped {self.reasons()}" if self.skipped else "")
 
     def reasons(self) -> str:
-        return "; ".join(f"{count} {reason}, first in {self.first[reason]}" for reason, count in self.skipped.items())
+        """What was skipped, why, and where first."""
+        return self._listed(self.skipped)
+
+    def unusable(self) -> str:
+        """The same for what could not be used; empty when all could."""
+        return self._listed([reason for reason in self.skipped if reason not in (NOT_CHOSEN, LENGTH, DUPLICATE)])
+
+    def _listed(self, reasons: Iterable[str]) -> str:
+        return "; ".join(f"{self.skipped[reason]} {reason}, first in {self.first[reason]}" for reason in reasons)

@@ -216,6 +216,7 @@ def test_limit_length_and_duplicates(folder: Path) -> None:
     documents, report = read("b.jsonl", min_characters=3, max_characters=20)
     assert [document["text"] for document in documents] == ["A fox."]
     assert report.skipped == {"too short or too long": 2, "duplicate": 1}
+    assert report.unusable() == ""
     assert len(texts("b.jsonl", duplicates="keep")) == 4
 
 
@@ -269,6 +270,7 @@ def test_few_broken_lines_are_counted_named_and_skipped(folder: Path) -> None:
     assert report.skipped == {"broken JSON": 1, "not UTF-8": 1, "no JSON object": 1, "empty": 1}
     assert report.first["broken JSON"].endswith("a.jsonl, line 4")
     assert "1 broken JSON, first in" in report.summary()
+    assert "1 empty, first in" in report.unusable()
 
 
 def test_too_many_broken_lines_are_one_error(folder: Path) -> None:
