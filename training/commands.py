@@ -1,5 +1,6 @@
 """`homegrown train`: all stages of a recipe, or one."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,3 +40,15 @@ def pretrain(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B0
 def sft(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
     """Teach a model to converse (supervised fine-tuning)."""
     _run(recipe, overrides, "sft")
+
+
+@app.command("show-mask")
+def show_mask(
+    name: Annotated[str, typer.Argument(metavar="RECIPE-OR-MODEL", help="a recipe, or a model (its own template)")],
+    file: Annotated[Path | None, typer.Argument(help="JSONL of conversations; default: the recipe's own data")] = None,
+    count: Annotated[int, typer.Option(help="conversations to print")] = 1,
+) -> None:
+    """Print conversations as the model sees them, with what counts in the loss in colour."""
+    from training.show_mask import show
+
+    show(name, file, count)

@@ -60,5 +60,6 @@ class Result(BaseModel):
     """What a finished stage reports; when only measuring, nothing but the speed."""
 
     tokens_per_second: float
+    tokens_per_cpu_second: float
     seconds: float
     metrics: dict[str, float] = {}

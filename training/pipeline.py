@@ -109,7 +109,7 @@ class Stage:
             "seed": recipe.seed,
             "dress": self.name != "tokenizer" and recipe.dress(self.section).model_dump(),
             "template": _sha256(chat_template().encode()),
-            "parent": [self.parent, self._parent_digest()],
+            "parent": self._parent_digest() or self.parent,
             "sources": {source.name: _fingerprint(source) for source in sources},
             "versions": versions(),
         }

@@ -1,0 +1,126 @@
+"""Stages: grown whole, skipped when unchanged, and the same to the bit after a kill."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving.model_folder import check_model_folder, read_lineage
+from tests.unit.training.conftest import Workshop, make_workshop
+
+
+def weights(workshop: Workshop, name: str) -> str:
+    return hashlib.sha256((workshop.home / "models" / name / "model.safetensors").read_bytes()).hexdigest()
+
+
+def ranks_of(workshop: Workshop) -> list[psutil.Process]:
+    """Running processes that were given a file of this workshop's home."""
+    home = str(workshop.home)
+    return [p for p in psutil.process_iter(["cmdline"]) if any(home in part for part in p.info["cmdline"] or [])]
+
+
+def kill_after_checkpoint(workshop: Workshop, stage: str) -> None:
+    """Start a stage and kill it with SIGKILL at a random moment after its first checkpoint."""
+    process = subprocess.Popen(
+        workshop.command(stage), env=workshop.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    checkpoints = workshop.home / "runs" / "small" / stage / "checkpoints"
+    while not any(checkpoints.glob("*/whole.json")):
+        assert process.poll() is None, "the stage ended before its first checkpoint"
+        time.sleep(0.005)
+    time.sleep(random.random() * 0.3)
+    assert process.poll() is None, "the stage ended before it could be killed"
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while ranks_of(workshop) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ranks_of(workshop) == []
+
+
+def test_grows_a_model_that_learnt(grown: Workshop) -> None:
+    for name, stage, parent in (("small-base", "pretrain", "model"), ("small", "sft", "small-base")):
+        folder = grown.home / "models" / name
+        check_model_folder(folder)
+        lineage = read_lineage(folder)
+        assert (lineage.stage, lineage.parent, lineage.recipe) == (stage, parent, "small")
+        assert lineage.metrics["validation_bits_per_byte"] > 0
+        assert {source.name for source in lineage.sources} >= {str(grown.folder / "chat.jsonl")}
+    assert weights(grown, "small-base") != weights(grown, "small")
+    base = read_lineage(grown.home / "models" / "small-base")
+    assert base.metrics["training_loss"] < 4.5  # log(384) = 5.95 for a model that knows nothing
+
+
+def test_unchanged_stages_are_skipped_and_changed_ones_are_not(grown: Workshop, tmp_path: Path) -> None:
+    shutil.copytree(grown.home, tmp_path / "home")
+    again = Workshop(tmp_path, grown.recipe)
+    before = weights(again, "small-base")
+    done = again.train("run", "--set", "sft.budget=4K tokens")
+    assert done.returncode == 0, done.stderr
+    assert "tokenizer  unchanged" in done.stdout
+    assert "pretrain  unchanged" in done.stdout
+    assert "sft  done" in done.stdout
+    assert weights(again, "small-base") == before
+    assert read_lineage(again.home / "models" / "small").tokens < 5_000
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "sft"])
+def test_killed_and_started_again_it_ends_with_the_same_weights(grown: Workshop, tmp_path: Path, stage: str) -> None:
+    name = {"pretrain": "small-base", "sft": "small"}[stage]
+    killed = Workshop(tmp_path, grown.recipe)
+    shutil.copytree(grown.home, killed.home)
+    shutil.rmtree(killed.home / "models" / name)
+    shutil.rmtree(killed.home / "runs" / "small" / stage)
+    kill_after_checkpoint(killed, stage)
+    done = killed.train(stage)
+    assert done.returncode == 0, done.stderr
+    assert weights(killed, name) == weights(grown, name)
+
+
+def test_a_model_folder_that_was_changed_is_grown_again(grown: Workshop, tmp_path: Path) -> None:
+    again = Workshop(tmp_path, grown.recipe)
+    shutil.copytree(grown.home, again.home)
+    (again.home / "models" / "small" / "model.safetensors").write_bytes(b"")
+    done = again.train("sft")
+    assert done.returncode == 0, done.stderr
+    assert weights(again, "small") == weights(grown, "small")
+
+
+def test_minutes_become_steps_once(grown: Workshop, tmp_path: Path) -> None:
+    timed = Workshop(tmp_path, grown.recipe)
+    shutil.copytree(grown.home, timed.home)
+    done = timed.train("sft", "--set", "sft.budget=1s")
+    assert done.returncode == 0, done.stderr
+    fixed = json.loads((timed.home / "runs" / "small" / "sft" / "steps.json").read_text())
+    assert read_lineage(timed.home / "models" / "small").tokens == fixed["steps"] * 1024
+
+
+def test_lora_changes_the_model_and_leaves_no_adapter_behind(grown: Workshop, tmp_path: Path) -> None:
+    adapted = Workshop(tmp_path, grown.recipe)
+    shutil.copytree(grown.home, adapted.home)
+    done = adapted.train("sft", "--set", "sft.lora=true", "--set", "name=adapted", "--set", "sft.base=small-base")
+    assert done.returncode == 0, done.stderr
+    check_model_folder(adapted.home / "models" / "adapted")
+    assert weights(adapted, "adapted") not in (weights(adapted, "small-base"), weights(adapted, "small"))
+
+
+def test_a_diverging_run_stops_with_one_sentence(workshop: Workshop) -> None:
+    done = workshop.train("run", "--set", "pretrain.learning_rate=1e38", "--set", "pretrain.clip=1e30")
+    assert done.returncode == 2
+    assert "lower its learning_rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (workshop.home / "models").exists()
+
+
+def test_a_missing_parent_is_named(workshop: Workshop) -> None:
+    done = workshop.train("sft")
+    assert done.returncode == 2
+    assert "homegrown train pretrain" in done.stderr
