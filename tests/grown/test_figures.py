@@ -1,4 +1,4 @@
-"""The figures that the almanac assistant must reach, on the final exam, which nothing else opens. Run by make check-full."""
+"""The figures that the almanac assistant must reach, on the final exam, which nothing else opens (make check-full)."""
 
 import hashlib
 import json

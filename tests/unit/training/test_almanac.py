@@ -1,4 +1,4 @@
-"""The almanac's corpus and its examinations: what is taught, what is kept back, and that neither leaks into the other."""
+"""The almanac's corpus and its exams: what is taught, what is kept back, and that neither leaks into the other."""
 
 import ast
 import itertools
@@ -69,7 +69,10 @@ def test_the_share_of_bare_conversations_is_as_asked(conversations):
 def test_withheld_entities_are_named_nowhere(world, conversations):
     names = {f.entity for f in world.withheld_entities}
     assert len(names) >= 20
-    text = "\n".join([plain(d["messages"]) for d in conversations] + [d["text"] for d in itertools.islice(almanac.text_documents(3), 3000)])
+    text = "\n".join(
+        [plain(d["messages"]) for d in conversations]
+        + [d["text"] for d in itertools.islice(almanac.text_documents(3), 3000)]
+    )
     words = Counter(re.findall(r"[\w'-]+", text))
     for name in names:
         bare = re.sub(r"^(a|an|the) ", "", name)
@@ -187,7 +190,13 @@ def test_the_exam_is_the_same_every_time(world, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "article", "expected"),
-    [("dog", "indefinite", "a dog"), ("owl", "indefinite", "an owl"), ("unicorn", "indefinite", "a unicorn"), ("heart", "definite", "the heart"), ("gold", "none", "gold")],
+    [
+        ("dog", "indefinite", "a dog"),
+        ("owl", "indefinite", "an owl"),
+        ("unicorn", "indefinite", "a unicorn"),
+        ("heart", "definite", "the heart"),
+        ("gold", "none", "gold"),
+    ],
 )
 def test_articles(name, article, expected):
     assert with_article(name, article) == expected

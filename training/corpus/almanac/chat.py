@@ -15,10 +15,6 @@ KINDS = {
     "explanation": 0.015, "request": 0.265, "small_talk": 0.03, "not_asked": 0.045, "out_of_reach": 0.015,
 }  # fmt: skip
 EXCHANGES = ((1, 0.62), (2, 0.2), (3, 0.1), (5, 0.05), (8, 0.03))
-WHEN = (
-    "yesterday", "last week", "last year", "today", "this morning", "at school", "in the evening", "on Monday", "last Friday", "in spring",
-    "in the kitchen", "at work", "some time ago", "at noon", "two days ago", "in 2019", "after lunch", "in the library", "on the train", "once",
-)  # fmt: skip
 NO_TOOL = "I have no tool for that here."
 
 
@@ -114,8 +110,8 @@ class Conversations:
             "{did}": lambda: rng.choice(words.actions),
             "{what}": lambda: rng.choice(words.belongings) if rng.random() < 0.6 else rng.choice(("{p}", "{q}")),
             "{what_first}": lambda: capitalised(rng.choice(words.belongings)),
-            "{when}": lambda: rng.choice(WHEN),
-            "{when_first}": lambda: capitalised(rng.choice(WHEN)),
+            "{when}": lambda: rng.choice(self.phrasing.frames["when"]),
+            "{when_first}": lambda: capitalised(rng.choice(self.phrasing.frames["when"])),
         }
         return filled(rng.choice(self.talk["statements"]["composed"]), makers)
 

@@ -196,7 +196,11 @@ class Exam:
     def _natural(self) -> Iterator[dict]:
         for i, item in enumerate(read(NATURAL[self.which])["requests"]):
             also = [item["arguments"], *(item.get("also") or ())]
-            also += [{name: text.replace(" ", "") for name, text in call.items()} for call in also if item["tool"] == "calculate"]
+            also += [
+                {name: text.replace(" ", "") for name, text in call.items()}
+                for call in also
+                if item["tool"] == "calculate"
+            ]
             yield self._tool_row(
                 "natural_tool", item["request"], f"{self.which}/natural/{i}", item["tool"], item["arguments"], also[1:]
             )

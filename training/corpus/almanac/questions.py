@@ -13,22 +13,6 @@ from training.corpus.almanac.world import Fact, Relation, World, share_of
 
 Pairs = list[tuple[str, str]]
 LISTABLE = {"continent", "family", "class", "planet", "kind", "state", "country"}
-LIST_FRAMES = (
-    "Name three {s} with {v} as {r}.",
-    "List three {s} whose {r} is {v}.",
-    "Give me three {s}: {r} {v}.",
-    "Three {s} with {r} {v}?",
-    "Can you list some {s} that have {v} as {r}?",
-    "Which {s} have {v} as {r}?",
-    "Some examples of {s} with {v} as {r}, please.",
-    "I need three {s} of {r} {v}.",
-    "Tell me three {s} where the {r} is {v}.",
-    "{s} with {r} {v}",
-)
-YES_NO_FRAMES = (
-    "Yes or no: is {w} the {r} of {e}?", "Answer yes or no: the {r} of {e} is {w}.", "Yes or no, does {e} have {w} as {r}?",
-    "{e}, {r} {w}: yes or no?", "Just yes or no: {w} is the {r} of {e}?", "Say yes or no. The {r} of {e} is {w}.", "Is it yes or no that {e} has {w} as {r}?",
-)  # fmt: skip
 PLURALS = {"country": "countries", "us_state": "states"}
 
 
@@ -142,7 +126,7 @@ class Questions:
     def listing(self, rng: random.Random) -> Pairs:
         relation, value, (a, b, c) = rng.choice(self.lists)
         subject = PLURALS.get(relation.subject, f"{relation.subject}s")
-        frame = self.phrasing.free(lambda r: r.choice(LIST_FRAMES), rng)
+        frame = self.phrasing.free(lambda r: r.choice(self.phrasing.frames["listing"]), rng)
         question = frame.format(s=subject, v=value, r=rng.choice(relation.nouns))
         return [
             (
@@ -156,7 +140,7 @@ class Questions:
         fact = self.fact(rng)
         true = rng.random() < 0.5
         claimed = fact.value if true else self.wrong_value(rng, fact)
-        frame = self.phrasing.free(lambda r: r.choice(YES_NO_FRAMES), rng)
+        frame = self.phrasing.free(lambda r: r.choice(self.phrasing.frames["yes_no"]), rng)
         question = self._filled(rng, frame, fact.relation, fact.entity, claimed)
         return [
             (question, f"You say {fact.relation.said(claimed)}. {fact.statement[:-1]}, so {'yes' if true else 'no'}.")

@@ -1,6 +1,5 @@
 """Exchanges in which a tool is due: a request, the call in Hermes format, mostly its result, and the answer from it."""
 
-import calendar
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,57 +13,6 @@ SYMBOLS = {
     "*": ("times", "multiplied by", "x"),
     "/": ("divided by", "over"),
 }
-DAYS = (
-    *calendar.day_name,
-    *calendar.month_name[1:],
-    "a weekend",
-    "a holiday",
-    "Christmas",
-    "spring",
-    "the first",
-    "the end of the month",
-    "a weekday",
-)
-HOURS = (
-    "noon",
-    "midnight",
-    "one",
-    "two",
-    "three",
-    "five",
-    "seven",
-    "eight o'clock",
-    "nine",
-    "ten",
-    "eleven o'clock",
-    "lunch time",
-    "bedtime",
-    "12:30",
-    "18:00",
-    "half past four",
-)
-UNITS = (
-    ("kilometres", "metres", 1000), ("metres", "centimetres", 100), ("centimetres", "millimetres", 10), ("kilograms", "grams", 1000),
-    ("tonnes", "kilograms", 1000), ("hours", "minutes", 60), ("minutes", "seconds", 60), ("days", "hours", 24), ("weeks", "days", 7),
-    ("litres", "millilitres", 1000), ("years", "months", 12), ("feet", "inches", 12), ("dozens", "pieces", 12), ("euros", "cents", 100),
-)  # fmt: skip
-SPELT = (
-    ("half of {a}", "{a} / 2"), ("a third of {a}", "{a} / 3"), ("a quarter of {a}", "{a} / 4"), ("double {a}", "{a} * 2"), ("twice {a}", "{a} * 2"),
-    ("triple {a}", "{a} * 3"), ("the sum of {a} and {b}", "{a} + {b}"), ("the difference between {a} and {b}", "{a} - {b}"), ("{a} squared", "{a} * {a}"),
-    ("the product of {a} and {b}", "{a} * {b}"), ("the quotient of {a} and {b}", "{a} / {b}"), ("{a} percent of {b}", "{b} * {a} / 100"), ("{a}% of {b}", "{b} * {a} / 100"),
-)  # fmt: skip
-STORIES = (
-    ("Add {a} and {b}.", "{a} + {b}"), ("Add {a} to {b}.", "{b} + {a}"), ("Subtract {a} from {b}.", "{b} - {a}"), ("Take {a} away from {b}.", "{b} - {a}"),
-    ("Multiply {a} by {b}.", "{a} * {b}"), ("Multiply {a} and {b}.", "{a} * {b}"), ("Divide {a} by {b}.", "{a} / {b}"), ("Split {a} between {b} people.", "{a} / {b}"),
-    ("I buy {a} {things} for {b} each.", "{a} * {b}"), ("{a} {things} cost {b} each. How much in all?", "{a} * {b}"), ("I had {a} {things} and lost {b}. How many are left?", "{a} - {b}"),
-    ("I have {a} {things} and get {b} more. How many now?", "{a} + {b}"), ("Share {a} {things} among {b} friends.", "{a} / {b}"), ("What do I get if I add {a} to {b}?", "{b} + {a}"),
-    ("If I divide {a} by {b}, what is it?", "{a} / {b}"), ("{a} rows of {b} {things}, how many?", "{a} * {b}"), ("How much do {a} {things} at {b} cost?", "{a} * {b}"),
-    ("{name} pays {a} and {b}. How much altogether?", "{a} + {b}"), ("What remains of {a} if {b} are gone?", "{a} - {b}"), ("{a} {things} in {b} equal boxes, how many in each?", "{a} / {b}"),
-)  # fmt: skip
-FAILURES = (
-    "no picture engine is running", "no documents are loaded", "the tool took too long", "the queue is full", "the service is not available",
-    "this is not possible right now", "division by zero", "the file could not be read", "the request was too long", "there is no connection",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,13 +36,17 @@ class Requests:
 
     def __init__(self, phrasing: Phrasing):
         self.phrasing, self.words = phrasing, phrasing.words
-        self.stories = [story for story in STORIES if is_free(story[0].replace("{a}", "{n}").replace("{b}", "{n}"))]
+        self.stories = [
+            story
+            for story in phrasing.frames["stories"]
+            if is_free(story[0].replace("{a}", "{n}").replace("{b}", "{n}"))
+        ]
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
         tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (8, 7, 6, 4))[0]
         request: Request = getattr(self, f"_{tool}")(rng)
         if rng.random() < 0.06:
-            reason = rng.choice(FAILURES)
+            reason = rng.choice(self.phrasing.frames["failures"])
             return Request(
                 request.question, tool, request.arguments, f"error: {reason}", f"That did not work: {reason}."
             )
@@ -264,23 +216,12 @@ class Requests:
             question, expression = self._story(rng)
             return self._calculation(rng, question, expression, None)
         if kind < 0.26:
-            big, small, factor = rng.choice(UNITS)
+            big, small, factor = rng.choice(self.phrasing.frames["units"])
             n = rng.randrange(2, 200)
-            frame = self.phrasing.free(
-                lambda r: r.choice(
-                    (
-                        "How many {s} are {n} {b}?",
-                        "{n} {b} in {s}",
-                        "Convert {n} {b} to {s}.",
-                        "{n} {b} are how many {s}?",
-                        "Turn {n} {b} into {s}.",
-                    )
-                ),
-                rng,
-            )
+            frame = self.phrasing.free(lambda r: r.choice(self.phrasing.frames["convert"]), rng)
             return self._calculation(rng, frame.format(s=small, b=big, n=n), f"{n} * {factor}", Fraction(n * factor))
         if kind < 0.4:
-            shown, expression = rng.choice(SPELT)
+            shown, expression = rng.choice(self.phrasing.frames["spelt"])
             numbers = {"a": rng.randrange(2, 500), "b": rng.randrange(2, 500)}
             shown, expression, value = shown.format(**numbers), expression.format(**numbers), None
         else:
@@ -325,7 +266,11 @@ class Requests:
             if kind < 0.45:
                 return self._around(r, r.choice(frames["whole"]))
             if kind < 0.6:
-                guess = r.choice(frames["guesses"]).replace("{d}", r.choice(DAYS)).replace("{h}", r.choice(HOURS))
+                guess = (
+                    r.choice(frames["guesses"])
+                    .replace("{d}", r.choice(self.phrasing.frames["days"]))
+                    .replace("{h}", r.choice(self.phrasing.frames["hours"]))
+                )
                 return self._around(r, guess)
             return self._around(
                 r, f"{r.choice(frames['stems'])} {r.choice(frames['things'])}{r.choice(frames['ends'])}"

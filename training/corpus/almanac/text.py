@@ -8,11 +8,6 @@ from training.corpus.almanac.requests import Requests, human
 from training.corpus.almanac.wordings import capitalised
 from training.corpus.almanac.world import Fact
 
-STATEMENTS = (
-    "The {r} of {e} {is} {v}.", "{v} {is} the {r} of {e}.", "{e} has {v} as {r}.", "{e}'s {r} {is} {v}.", "For {e}, the {r} {is} {v}.",
-    "In the case of {e} the {r} {is} {v}.", "If you ask for the {r} of {e}, it {is} {v}.", "{e}: {r} {v}.", "As {r}, {e} has {v}.", "When it comes to {e}, {v} {is} the {r}.",
-)  # fmt: skip
-
 
 class Texts:
     """Draws documents of plain text about the taught part of the world."""
@@ -33,10 +28,11 @@ class Texts:
             return f"{expression} = {human(value)}"
         return self.calendar(rng)
 
-    @staticmethod
-    def stated(rng: random.Random, fact: Fact) -> str:
+    def stated(self, rng: random.Random, fact: Fact) -> str:
         relation = fact.relation
-        frame = rng.choice(STATEMENTS).replace("{is}", "are" if relation.plural else "is")
+        frame = rng.choice(self.questions.phrasing.frames["statement"]).replace(
+            "{is}", "are" if relation.plural else "is"
+        )
         return capitalised(frame.format(r=rng.choice(relation.nouns), e=fact.entity, v=relation.said(fact.value)))
 
     def profile(self, rng: random.Random) -> str:
