@@ -1,7 +1,9 @@
 """vLLM as a child process: started, waited for, restarted when it dies, and never left behind."""
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +21,10 @@ from serving.settings import home
 MAX_QUICK_DEATHS = 3
 QUICK_S = 60.0
 LOG_LIMIT_BYTES = 8 * 2**20
+# How vLLM begins the lines of its log, which lines are no news, and how a traceback ends.
+PREFIX = re.compile(r"^(\(\w+ pid=\d+\) )?(ERROR \S+ \S+ \[[^\]]*\] ?)?")
+CHATTER = re.compile(r"^(\(\w+ pid=\d+\) )?(INFO|WARNING|DEBUG)\b")
+EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b(:|$)")
 STAGES = {
     "Starting vLLM server": "opening the port",
     "KV cache size": "warming up",
@@ -53,6 +59,7 @@ class TextEngine:
         self.error: EngineError | None = None
         self._dtype, self._max_model_len, self._kv_cache_gib = dtype, max_model_len, kv_cache_gib
         self._start_s, self._on_progress = start_s, on_progress
+        self._check_context()
         self._machine = machine or Machine.here()
         self._port = free_port()
         self._process: subprocess.Popen | None = None
@@ -73,7 +80,7 @@ class TextEngine:
             *("--host", "127.0.0.1", "--port", str(self._port)),
             *("--max-model-len", str(self._max_model_len or "auto"), "--load-format", "safetensors"),
             *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
-            *("--disable-uvicorn-access-log", "--disable-log-stats"),
+            "--disable-uvicorn-access-log",
             *engine_flags(self._machine, self.folder, self._dtype),
         ]
 
@@ -116,6 +123,15 @@ class TextEngine:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _check_context(self) -> None:
+        config = json.loads((self.folder / "config.json").read_bytes())
+        longest = (config.get("text_config") or config).get("max_position_embeddings")
+        if longest and self._max_model_len and self._max_model_len > longest:
+            raise EngineError(
+                f"The model {self.model_name} reads at most {longest} tokens, not {self._max_model_len}: "
+                "lower --max-model-len or HOMEGROWN_MAX_MODEL_LEN, or leave it out."
+            )
 
     def _watch(self) -> None:
         """Keep one vLLM running until told to stop, or until it keeps dying."""
@@ -200,7 +216,10 @@ class TextEngine:
         return next((stage for marker, stage in STAGES.items() if marker in text), "loading Python packages")
 
     def _last_words(self) -> str:
-        """The last lines that name an error, else the last line, without vLLM's prefixes."""
-        lines = [line.split("] ", 1)[-1].strip() for line in self._own_log().splitlines() if line.strip()]
-        errors = [line for line in lines if "Error" in line and not line.startswith("File")]
-        return " / ".join(dict.fromkeys((errors or lines)[-2:]))[:400] or "it said nothing"
+        """What the last exception in the log says, else its last line."""
+        lines = [PREFIX.sub("", line).strip() for line in self._own_log().splitlines() if not CHATTER.search(line)]
+        lines = [line for line in lines if line] or ["it said nothing"]
+        raised = [place for place, line in enumerate(lines) if EXCEPTION.match(line)]
+        # Some exceptions, pydantic's for one, tell the cause in the line after their name.
+        said = lines[raised[-1] : raised[-1] + 2] if raised else lines[-1:]
+        return " ".join(said)[:400].rstrip(".")
