@@ -103,7 +103,7 @@ def make_workshop(folder: Path) -> Workshop:
     chat.write_text("".join(json.dumps(chat) + "\n" for chat in conversations(600, rng)))
     texts = {"name": str(text), "kind": "text", "held_out": 0.05}
     chats = {"name": str(chat), "kind": "chat", "held_out": 0.05}
-    training = {"batch_tokens": 512, "checkpoint_every": 5, "validation_tokens": 512, "processes": 2}
+    training = {"batch_tokens": 512, "checkpoint_every": 5, "validation_tokens": 512}
     recipe = {
         "name": "small",
         "persona": "almanac",
@@ -111,6 +111,7 @@ def make_workshop(folder: Path) -> Workshop:
         "tokenizer": {"vocabulary": 384, "sources": [texts]},
         "pretrain": {
             **training,
+            "processes": 2,
             "budget": "20K tokens",
             "row": 64,
             "phases": [
@@ -121,7 +122,14 @@ def make_workshop(folder: Path) -> Workshop:
                 {"share": 0.5, "sources": [{**texts, "weight": 0.5}, {**chats, "weight": 0.5}]},
             ],
         },
-        "sft": {**training, "budget": "30K tokens", "batch_tokens": 1024, "row": 512, "sources": [chats]},
+        "sft": {
+            **training,
+            "processes": 1,
+            "budget": "30K tokens",
+            "batch_tokens": 1024,
+            "row": 512,
+            "sources": [chats],
+        },
     }
     return Workshop(folder, recipe)
 

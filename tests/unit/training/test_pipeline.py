@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +12,7 @@ import psutil
 import pytest
 
 from serving.model_folder import check_model_folder, read_lineage
-from tests.unit.training.conftest import Workshop, make_workshop
+from tests.unit.training.conftest import Workshop
 
 
 def weights(workshop: Workshop, name: str) -> str:
@@ -59,17 +57,16 @@ def test_grows_a_model_that_learnt(grown: Workshop) -> None:
     assert base.metrics["training_loss"] < 4.5  # log(384) = 5.95 for a model that knows nothing
 
 
-def test_unchanged_stages_are_skipped_and_changed_ones_are_not(grown: Workshop, tmp_path: Path) -> None:
-    shutil.copytree(grown.home, tmp_path / "home")
+def test_unchanged_stages_are_skipped_and_a_damaged_result_is_grown_again(grown: Workshop, tmp_path: Path) -> None:
     again = Workshop(tmp_path, grown.recipe)
-    before = weights(again, "small-base")
-    done = again.train("run", "--set", "sft.budget=4K tokens")
+    shutil.copytree(grown.home, again.home)
+    (again.home / "models" / "small" / "model.safetensors").write_bytes(b"")
+    done = again.train("run")
     assert done.returncode == 0, done.stderr
     assert "tokenizer  unchanged" in done.stdout
     assert "pretrain  unchanged" in done.stdout
     assert "sft  done" in done.stdout
-    assert weights(again, "small-base") == before
-    assert read_lineage(again.home / "models" / "small").tokens < 5_000
+    assert weights(again, "small") == weights(grown, "small")
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "sft"])
@@ -83,15 +80,6 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(grown: Workshop,
     done = killed.train(stage)
     assert done.returncode == 0, done.stderr
     assert weights(killed, name) == weights(grown, name)
-
-
-def test_a_model_folder_that_was_changed_is_grown_again(grown: Workshop, tmp_path: Path) -> None:
-    again = Workshop(tmp_path, grown.recipe)
-    shutil.copytree(grown.home, again.home)
-    (again.home / "models" / "small" / "model.safetensors").write_bytes(b"")
-    done = again.train("sft")
-    assert done.returncode == 0, done.stderr
-    assert weights(again, "small") == weights(grown, "small")
 
 
 def test_minutes_become_steps_once(grown: Workshop, tmp_path: Path) -> None:
@@ -112,12 +100,16 @@ def test_lora_changes_the_model_and_leaves_no_adapter_behind(grown: Workshop, tm
     assert weights(adapted, "adapted") not in (weights(adapted, "small-base"), weights(adapted, "small"))
 
 
-def test_a_diverging_run_stops_with_one_sentence(workshop: Workshop) -> None:
-    done = workshop.train("run", "--set", "pretrain.learning_rate=1e38", "--set", "pretrain.clip=1e30")
+def test_a_diverging_run_stops_with_one_sentence_and_keeps_its_checkpoint(grown: Workshop, tmp_path: Path) -> None:
+    diverging = Workshop(tmp_path, grown.recipe)
+    shutil.copytree(grown.home, diverging.home)
+    changes = ["sft.learning_rate=1e38", "sft.clip=1e30", "sft.checkpoint_every=1", "sft.warmup_steps=0"]
+    done = diverging.train("sft", *(part for change in changes for part in ("--set", change)))
     assert done.returncode == 2
     assert "lower its learning_rate" in done.stderr
+    assert "checkpoint-1 is kept" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (workshop.home / "models").exists()
+    assert (diverging.home / "runs" / "small" / "sft" / "checkpoints" / "checkpoint-1" / "whole.json").exists()
 
 
 def test_a_missing_parent_is_named(workshop: Workshop) -> None:

@@ -1,0 +1,91 @@
+"""Recipes: read, overridden, and refused with the key's name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serving.errors import UserError
+from tests.unit.training.conftest import Workshop
+from training.recipe import FOLDER, load_recipe
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_of_ours_is_valid_and_named_after_its_file(path: Path) -> None:
+    assert load_recipe(path.stem).name == path.stem
+
+
+def test_set_reaches_nested_keys_and_lists_and_parses_yaml(workshop: Workshop) -> None:
+    recipe = load_recipe(
+        str(workshop.path),
+        ["model.depth=3", "pretrain.phases.1.share=2", "sft.lora.rank=4", "tokenizer.documents=9"],
+    )
+    assert recipe.model.depth == 3
+    assert recipe.pretrain.phases[1].share == 2.0
+    assert recipe.sft.lora.rank == 4
+    assert recipe.tokenizer.documents == 9
+
+
+def test_lora_is_a_flag_too(workshop: Workshop) -> None:
+    assert load_recipe(str(workshop.path), ["sft.lora=true"]).sft.lora.rank == 16
+    assert load_recipe(str(workshop.path), ["sft.lora=false"]).sft.lora is None
+
+
+def test_sources_alone_are_one_phase(workshop: Workshop) -> None:
+    assert [phase.share for phase in load_recipe(str(workshop.path)).sft.phases] == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("pretrain.lerning_rate=1", "pretrain.lerning_rate is an unknown key; did you mean learning_rate?"),
+        ("model.depth=deep", "model.depth: input should be a valid integer"),
+        ("model.depth=0", "model.depth: input should be greater than or equal to 1 (given: 0)"),
+        ("tokenizer.sources.0.weight=0", "tokenizer.sources: the weights sum to zero"),
+        ("tokenizer.sources=[]", "tokenizer.sources: no source is named"),
+        ("pretrain.budget=soon", "pretrain.budget: 'soon' is no budget"),
+        ("pretrain.row=100", "no multiple of row"),
+        ("sft.row=1024", "a row is longer than model.context"),
+        ("persona=nobody", "no persona is called 'nobody'"),
+        ("tools=[fly]", "no tool is called fly"),
+        ("pretrain=null", "sft needs a section pretrain, or sft.base"),
+        ("model.depth.x=1", "depth holds a single value"),
+        ("pretrain.phases.7.share=1", "7 is no place in a list of 2"),
+        ("model", "write it as a.b=value"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_sentence(workshop: Workshop, override: str, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_recipe(str(workshop.path), [override])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1", "", "\x00"])
+def test_a_file_that_is_no_recipe(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"broken\.yaml"):
+        load_recipe(str(path))
+
+
+def test_a_recipe_that_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"There is no recipe nothing: name one of .*tiny"):
+        load_recipe("nothing")
+
+
+def test_the_dress_of_a_stage(workshop: Workshop) -> None:
+    recipe = load_recipe(str(workshop.path))
+    assert recipe.dress(recipe.pretrain).system is None
+    assert recipe.dress(recipe.pretrain).tools is None
+    assert recipe.dress(recipe.sft).system.startswith("You are Almanac")
+    assert "calculate" in recipe.dress(recipe.sft).tools
+    bare = load_recipe(str(workshop.path), ["persona=null", "tools=[]"])
+    assert bare.dress(bare.sft).model_dump() == {"system": None, "tools": []}
+
+
+def test_a_yaml_round_trip_keeps_everything(workshop: Workshop, tmp_path: Path) -> None:
+    recipe = load_recipe(str(workshop.path))
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    assert load_recipe(str(copy)) == recipe
