@@ -52,3 +52,20 @@ def show_mask(
     from training.show_mask import show
 
     show(name, file, count)
+
+
+@app.command()
+def exam(
+    recipe: RecipeName, final: Annotated[bool, typer.Option("--final", help="the set kept for final figures")] = False
+) -> None:
+    """Write the questions that `homegrown eval run` asks a model grown from the almanac."""
+    from serving.errors import UserError
+    from training.exam import is_examined, write_exam
+    from training.pipeline import output_of
+    from training.recipe import load_recipe
+
+    loaded = load_recipe(recipe)
+    tokenizer = output_of(loaded, "tokenizer")
+    if not is_examined(loaded) or not tokenizer.is_dir():
+        raise UserError(f"There is no exam for {recipe} yet: it must learn from the almanac and have a tokenizer.")
+    print(write_exam(loaded, tokenizer, "final" if final else "dev"))

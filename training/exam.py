@@ -13,24 +13,28 @@ def is_examined(recipe: Recipe) -> bool:
 
 
 def write_exam(recipe: Recipe, tokenizer: Path, which: Literal["dev", "final"] = "dev") -> Path:
-    """Write `exams/<recipe>/<which>.jsonl` and print how well tokens alone tell made-up names from real ones."""
+    """Write `exams/<recipe>/<which>.jsonl`, unless it is there and younger than the tokenizer.
+
+    The tokenizer is needed to give made-up names as many tokens as real ones. How well tokens alone tell the two apart
+    is printed.
+    """
     from tokenizers import Tokenizer
 
     from training.corpus import almanac
     from training.corpus.almanac.exam import write_exam as write
     from training.corpus.almanac.leak import bag_of_tokens_auroc
 
-    encoder = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+    folder, source = home() / "exams" / recipe.name, tokenizer / "tokenizer.json"
+    path = folder / f"{which}.jsonl"
+    if path.exists() and path.stat().st_mtime >= source.stat().st_mtime:
+        return path
+    encoder = Tokenizer.from_file(str(source))
 
     def ids(text: str) -> list[int]:
         return encoder.encode(text, add_special_tokens=False).ids
 
-    def token_count(name: str) -> int:
-        return len(ids(f" {name}"))
-
     world = almanac.world()
-    path = write(world, almanac.phrasing(), home() / "exams" / recipe.name, which, token_count)
-    leaks = bag_of_tokens_auroc(world, ids)
-    print(f"exam  {path}", flush=True)
-    print(f"exam  real or made up, by tokens alone (AUROC): {', '.join(f'{s} {v:.2f}' for s, v in leaks.items())}", flush=True)
+    write(world, almanac.phrasing(), folder, which, token_count=lambda name: len(ids(f" {name}")))
+    leaks = ", ".join(f"{subject} {value:.2f}" for subject, value in bag_of_tokens_auroc(world, ids).items())
+    print(f"exam  {path}\nexam  real or made up, told by tokens alone (AUROC): {leaks}", flush=True)
     return path

@@ -18,6 +18,7 @@ from serving.model_folder import Lineage, Source, check_model_folder, finish_mod
 from serving.settings import home
 from training.checkpoints import write_whole
 from training.corpus.sources import SourceReport, SourceSpec, locate
+from training.exam import is_examined, write_exam
 from training.job import Job, Result
 from training.launch import Layout, layout_for, run_ranks
 from training.progress import LiveLine
@@ -41,6 +42,8 @@ def run_recipe(recipe: Recipe, only: str | None = None) -> Path:
     for stage in STAGES if only is None else (only,):
         if getattr(recipe, stage) is not None:
             result = Stage(recipe, stage).run()
+        if stage == "tokenizer" and is_examined(recipe):
+            write_exam(recipe, output_of(recipe, stage))
     if result is None:
         raise UserError(f"The recipe {recipe.name} has no section {only or 'tokenizer, pretrain or sft'}.")
     return result
