@@ -1,5 +1,7 @@
 """Model folders small enough for tests: byte-level Qwen3 with our chat template, random or taught by heart."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from prompts.library import chat_template, persona, tool_schemas
@@ -40,7 +42,8 @@ def write_taught_model(folder: Path) -> Path:
     from serving.model_folder import Lineage, finish_model_folder
 
     model, tokenizer = _random_model(seed=0)
-    loss = _teach(model, tokenizer)
+    with _one_thread():
+        loss = _teach(model, tokenizer)
     assert loss < 0.01, f"the tiny model did not learn its lessons: loss {loss:.3f}"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -108,6 +111,17 @@ def _teach(model: object, tokenizer: object) -> float:
         if loss.item() < 0.003:
             break
     return loss.item()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Two threads on busy cores wait for each other: nine times slower for a model of this size."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _padded(row: list[int], length: int, filler: int) -> list[int]:
