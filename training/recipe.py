@@ -90,7 +90,9 @@ class TrainingSection(Section):
     @classmethod
     def _one_phase(cls, values: Any) -> Any:
         """`sources` alone is short for one phase."""
-        if isinstance(values, dict) and "sources" in values and "phases" not in values:
+        if isinstance(values, dict) and "sources" in values:
+            if "phases" in values:
+                raise ValueError("sources and phases exclude each other")
             values = dict(values)
             values["phases"] = [{"sources": values.pop("sources")}]
         return values

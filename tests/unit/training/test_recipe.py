@@ -46,6 +46,7 @@ def test_sources_alone_are_one_phase(workshop: Workshop) -> None:
         ("pretrain.budget=soon", "pretrain.budget: 'soon' is no budget"),
         ("pretrain.row=100", "no multiple of row"),
         ("sft.row=1024", "a row is longer than model.context"),
+        ("sft.phases=[]", "sft: sources and phases exclude each other"),
         ("persona=nobody", "no persona is called 'nobody'"),
         ("tools=[fly]", "no tool is called fly"),
         ("pretrain=null", "sft needs a section pretrain, or sft.base"),
