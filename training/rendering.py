@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 from tokenizers import Tokenizer
 
+from prompts.library import chat_template
 from training.corpus.sources import schemas_of
 from training.recipe import Dress
 
@@ -37,12 +38,16 @@ class Renderer:
         from transformers.utils.chat_template_utils import _compile_jinja_template, _render_with_assistant_indices
 
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.template = _compile_jinja_template(chat_template_of(folder))
+        template = chat_template_of(folder)
+        self.template = _compile_jinja_template(template)
+        # Our own template writes the turns after the system turn the same with and without it: it need not run again.
+        self.ours = template == chat_template()
         self._render = _render_with_assistant_indices
         self.special = _special_tokens(folder)
         self.added = tuple(token.content for token in self.tokenizer.get_added_tokens_decoder().values())
         self.dress = dress
-        self._prefixes: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self._prefixes: dict[tuple[str, int], tuple[str, tuple[int, ...]]] = {}
+        self._known_tools: dict[str, list[dict]] = {}
 
     def texts(self, texts: list[str]) -> list[Document]:
         """Plain texts, each between two end-of-text tokens; all but the first token count."""
@@ -65,9 +70,16 @@ class Renderer:
     def render(self, document: dict) -> tuple[tuple[int, ...], str, list[tuple[int, int]]]:
         """The ids of the system turn, the text after it, and the spans of that text which the assistant says."""
         messages, tools = self.dressed(document)
+        system = messages[:1] if messages[0]["role"] == "system" else []
+        if not system and not tools:
+            return (), *self._rendered(messages, None)
+        prefix, ids = self._prefix(system, tools)
+        if self.ours:
+            return ids, *self._rendered(messages[len(system) :], None)
         text, spans = self._rendered(messages, tools)
-        system, ids = self._prefix(messages, tools, text)
-        return ids, text[len(system) :], [(start - len(system), end - len(system)) for start, end in spans]
+        if not (text.startswith(prefix) and text.startswith(self.added, len(prefix))):
+            return (), text, spans
+        return ids, text[len(prefix) :], [(start - len(prefix), end - len(prefix)) for start, end in spans]
 
     def dressed(self, document: dict) -> tuple[list[dict], list[dict] | None]:
         """The messages and tool schemas that the template is given."""
@@ -78,26 +90,26 @@ class Renderer:
             messages = [{"role": "system", "content": self.dress.system}, *messages]
         if self.dress.tools is None:
             return messages, None
-        return messages, schemas_of({"tools": self.dress.tools, **document}) or None
+        return messages, self._schemas(document.get("tools", self.dress.tools)) or None
+
+    def _schemas(self, tools: list) -> list[dict]:
+        key = repr(tools)
+        if key not in self._known_tools:
+            self._known_tools[key] = schemas_of({"tools": tools})
+        return self._known_tools[key]
 
     def _rendered(self, messages: list[dict], tools: list[dict] | None) -> tuple[str, list[tuple[int, int]]]:
         return self._render(self.template, messages, tools, None, False, **self.special)
 
-    def _prefix(self, messages: list[dict], tools: list[dict] | None, text: str) -> tuple[str, tuple[int, ...]]:
-        """The system turn alone, as text and ids; empty where `text` cannot be cut behind it without changing ids.
+    def _prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
+        """The system turn alone, as text and ids; empty when the template refuses to write it alone.
 
-        It can where an added token follows, because the tokenizer always splits there.
+        Text can be cut behind it without changing ids where an added token follows: the tokenizer always splits there.
         """
-        system = messages[:1] if messages[0]["role"] == "system" else []
-        if not system and not tools:
-            return "", ()
-        key = json.dumps([system, tools])
+        key = (repr(system), id(tools))  # equal tool lists are one list, see `_schemas`
         if key not in self._prefixes:
             self._prefixes[key] = self._encoded_prefix(system, tools)
-        prefix, ids = self._prefixes[key]
-        if text.startswith(prefix) and text.startswith(self.added, len(prefix)):
-            return prefix, ids
-        return "", ()
+        return self._prefixes[key]
 
     def _encoded_prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
         try:
