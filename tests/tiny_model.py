@@ -26,6 +26,8 @@ LESSONS = [
         {"role": "tool", "tool_call_id": "call_1", "content": "84"},
         {"role": "assistant", "content": "12 * 7 is 84."},
     ],
+    # Taught without its end, so that this answer goes on until the context is full.
+    [{"role": "user", "content": "Sing."}, {"role": "assistant", "content": "la " * 40}],
 ]
 
 
@@ -102,6 +104,7 @@ def _teach(model: object, tokenizer: object) -> float:
     ids = torch.tensor([_padded(row["input_ids"], length, tokenizer.pad_token_id) for row in batch])
     said = torch.tensor([_padded(row["assistant_masks"], length, 0) for row in batch]).bool()
     labels = ids.masked_fill(~said, -100)
+    labels[-1][ids[-1] == tokenizer.eos_token_id] = -100
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(160):
         loss = model(input_ids=ids, labels=labels).loss
