@@ -84,9 +84,10 @@ class Conversations:
     def not_asked(self, rng: random.Random) -> tuple[str, str]:
         """A statement that looks like a request."""
         statements = self.talk["statements"]
+        written = [*statements["frames"], *statements["more"]]
 
         def make(r: random.Random) -> str:
-            frame = self._composed(r) if r.random() < 0.6 else r.choice(statements["frames"])
+            frame = self._composed(r) if r.random() < 0.5 else r.choice(written)
             return r.choice(self.phrasing.frames["openers"]) + frame if r.random() < 0.25 else frame
 
         return self.phrasing.typed(rng, self._slots(rng, self.phrasing.free(make, rng))), statements["answer"]

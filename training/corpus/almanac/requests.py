@@ -116,9 +116,9 @@ class Requests:
 
         def make(r: random.Random) -> str:
             kind = r.random()
-            if kind < 0.3:
+            if kind < 0.45:
                 return self._lead(r, r.choice(frames["whole"]))
-            if kind < 0.6:
+            if kind < 0.7:
                 body = f"{r.choice(frames['polite'])}{r.choice(frames['bare'])}{r.choice(('', '', ' me', ' us'))} {{p}}"
             else:
                 body = f"{r.choice(frames['polite'])}{r.choice(frames['verbs'])}{r.choice(frames['to'])} {r.choice(frames['things'])} {{p}}"
@@ -142,9 +142,9 @@ class Requests:
 
         def make(r: random.Random) -> str:
             kind = r.random()
-            if kind < 0.36:
+            if kind < 0.55:
                 return self._lead(r, r.choice(frames["whole"]))
-            if kind < 0.7:
+            if kind < 0.78:
                 body = f"{r.choice(frames['stems'])} {r.choice(frames['places'])} {r.choice(frames['joins'])} {{q}}"
             else:
                 body = f"{r.choice(frames['finds'])} {{q}} {r.choice(('in', 'in', 'among', 'inside', 'from'))} {r.choice(frames['places'])}"
@@ -263,9 +263,9 @@ class Requests:
 
         def make(r: random.Random) -> str:
             kind = r.random()
-            if kind < 0.45:
-                return self._around(r, r.choice(frames["whole"]))
             if kind < 0.6:
+                return self._around(r, r.choice(frames["whole"]))
+            if kind < 0.72:
                 guess = (
                     r.choice(frames["guesses"])
                     .replace("{d}", r.choice(self.phrasing.frames["days"]))

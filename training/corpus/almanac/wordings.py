@@ -64,8 +64,32 @@ class Vocabulary:
             setattr(self, key, [w.strip() for w in (words.split("|") if "|" in words else words.split())])
         self.any = [*self.nouns, *self.plurals, *self.mass, *self.adjectives, *self.verbs, *self.topics]
 
+    def thing(self, rng: random.Random) -> str:
+        """Something with an article that is not what is asked about: "a warm kitchen", "the goose"."""
+        word = rng.choice(self.made_up_or(rng, self.nouns))
+        words = [rng.choice(self.adjectives), word] if rng.random() < 0.4 else [word]
+        return " ".join([rng.choice(("a", "a", "the", "my", "this", "one", "every", "our")), *words])
+
+    def made_up_or(self, rng: random.Random, pool: list[str]) -> list[str]:
+        return [self.made_up(rng)] if rng.random() < 0.08 else pool
+
+    def clause(self, rng: random.Random) -> str:
+        """A few words that make sense, but have nothing to do with the question."""
+        kind = rng.randrange(5)
+        if kind == 0:
+            return f"{rng.choice(self.prepositions)} {self.thing(rng)}"
+        if kind == 1:
+            return f"{rng.choice(('my', 'our', 'the', 'a'))} {rng.choice(self.people)} {rng.choice(self.actions)} {self.thing(rng)}"
+        if kind == 2:
+            return f"{rng.choice(('I', 'we', 'they', rng.choice(self.names)))} {rng.choice(self.actions)} {rng.choice(self.belongings)}"
+        if kind == 3:
+            return f"{rng.choice(('as', 'for', 'like', 'with', 'says', 'asks', 'unlike'))} {self.thing(rng)}"
+        return f"{self.thing(rng)} {rng.choice(self.verbs)} {rng.choice(self.prepositions)} {self.thing(rng)}"
+
     def filler(self, rng: random.Random) -> str:
-        """One to five words that mean nothing here."""
+        """One to five words that mean nothing here, or a clause beside the point."""
+        if rng.random() < 0.45:
+            return self.clause(rng)
         pool = self.fillers if rng.random() < 0.5 else self.any
         return " ".join(
             rng.choice(pool if rng.random() < 0.7 else self.any) for _ in range(rng.choice((1, 2, 2, 3, 4, 5)))
@@ -100,11 +124,11 @@ class Phrasing:
 
     def _question(self, rng: random.Random, relation: Relation) -> str:
         frames, kind = self.frames["question"], rng.random()
-        if kind < 0.30:
+        if kind < 0.22:
             frame = f"{rng.choice(frames['stems'])} {rng.choice(frames['cores'])}{rng.choice(('?', '.', '', '?', ' please.'))}"
-        elif kind < 0.48:
+        elif kind < 0.44:
             frame = rng.choice(frames["whole"])
-        elif kind < 0.78:
+        elif kind < 0.8:
             frame = rng.choice(relation.ask)
         else:
             frame = self._loose(rng, relation)
@@ -122,10 +146,16 @@ class Phrasing:
     def _stuffed(self, rng: random.Random, frame: str) -> str:
         parts = frame.split(" ")
         for _ in range(rng.choice((1, 1, 2))):
-            parts.insert(
-                rng.randrange(len(parts) + 1), rng.choice(self.words.fillers if rng.random() < 0.6 else self.words.any)
-            )
+            parts.insert(rng.randrange(len(parts) + 1), self._stuffing(rng))
         return " ".join(parts)
+
+    def _stuffing(self, rng: random.Random) -> str:
+        kind = rng.random()
+        if kind < 0.45:
+            return rng.choice(self.words.fillers)
+        if kind < 0.7:
+            return rng.choice(self.words.any)
+        return self.words.thing(rng) if kind < 0.85 else self.words.clause(rng)
 
     def _dressed(self, rng: random.Random, frame: str) -> str:
         """Something said before or after, as people do."""
@@ -147,7 +177,7 @@ class Phrasing:
 
         def make(r: random.Random) -> str:
             frames = self.frames["premise"]
-            if r.random() < 0.3:
+            if r.random() < 0.42:
                 frame = r.choice(frames["whole"])
             else:
                 frame = r.choice(frames["around"]).replace(" .", ".").replace("#", r.choice(frames["statements"]))

@@ -113,7 +113,7 @@ class World:
                 name=name,
                 nouns=tuple(entry["nouns"]),
                 ask=tuple(entry["ask"]),
-                keywords=tuple(entry["keywords"]),
+                keywords=tuple(entry["keywords"].split()),
                 article=entry.get("article", ""),
                 plural=entry.get("plural", False),
             )
