@@ -30,7 +30,7 @@ def main(path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(job.tokenizer)
     model = load_model(job.base, tokenizer)
     prepare(model, job)
-    rows = PackedRows(job.data, job.recipe.seed)
+    rows = PackedRows(job.data / "training", job.recipe.seed)
     section = job.recipe.sft
     trainer = FineTuner(
         job,

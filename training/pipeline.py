@@ -26,7 +26,7 @@ from training.recipe import Recipe
 from training.rendering import marks_answers
 from training.shape import parameters_of, shape_of
 from training.tokenizer import train_tokenizer
-from training.tokens import StreamReport, write_training_rows, write_validation_rows
+from training.tokens import StreamReport, write_rows
 
 STAGES = ("tokenizer", "pretrain", "sft")
 PACKAGES = ("torch", "transformers", "tokenizers", "trl")
@@ -140,9 +140,6 @@ class Stage:
         steps = self._steps(layout)
         reports = self._write_rows(steps, "data")
         _name_unusable(reports)
-        write_validation_rows(
-            self.section, self.tokenizer, self.recipe.dress(self.section), self.recipe.seed, self.folder / "validation"
-        )
         job = self._job(layout, steps, self._compiled(layout))
         if not job.result.exists():
             run_ranks(MODULES[self.name], job.write(), layout)
@@ -212,7 +209,7 @@ class Stage:
 
     def _write_rows(self, steps: int, name: str) -> list[StreamReport]:
         with LiveLine() as line:
-            return write_training_rows(
+            return write_rows(
                 self.section,
                 steps,
                 self.tokenizer,
@@ -245,7 +242,7 @@ class Stage:
             finish_model_folder(finished, lineage)
             check_model_folder(finished)
             _replace(self.output, finished)
-        for leftover in ("data", "sample", "checkpoints", "validation"):
+        for leftover in ("data", "sample", "checkpoints"):
             shutil.rmtree(self.folder / leftover, ignore_errors=True)
         write_whole(
             self.folder / "stamp.json", json.dumps({"inputs": self.inputs, "sha256": folder_digest(self.output)})

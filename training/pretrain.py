@@ -33,6 +33,6 @@ def main(path: Path) -> None:
         pad_token_id=tokenizer.token_to_id(PAD),
     )
     prepare(model, job)
-    rows = PackedRows(job.data, job.recipe.seed)
+    rows = PackedRows(job.data / "training", job.recipe.seed)
     trainer = Pretrainer(job, model=model, args=arguments, train_dataset=RowNumbers(rows), data_collator=collate)
     finish(job, model, run(trainer, job))

@@ -79,7 +79,7 @@ class TrainingSection(Section):
     decay: float = Field(default=0.4, ge=0, le=1, description="last share of the steps in which the rates fall to 0")
     clip: float = Field(default=1.0, gt=0)
     checkpoint_every: int = Field(default=200, ge=1, description="steps")
-    validation_tokens: int = Field(default=65_536, ge=0, description="held-out tokens; 0: no validation")
+    validation_tokens: int = Field(default=32_768, ge=0, description="held-out tokens; 0: no validation")
     persona: bool = Field(description="whether chat documents carry the system prompt and their tool list")
     answers_only: bool = Field(default=True, description="in chat, only what the assistant says counts in the loss")
     compile: Literal["auto"] | bool = "auto"

@@ -78,7 +78,7 @@ class PackedRows:
         return np.array(self._files[file][row])
 
 
-def write_training_rows(
+def write_rows(
     section: TrainingSection,
     steps: int,
     tokenizer: Path,
@@ -87,31 +87,33 @@ def write_training_rows(
     folder: Path,
     progress: Callable[[float], None],
 ) -> list[StreamReport]:
-    """Write `steps` batches of rows into `folder`, divided between the phases by their shares.
+    """Write `steps` batches of rows into `folder`/training, divided between the phases by their shares.
 
-    Raises `UserError` when there is too little room on the disk or a source cannot be used.
+    And into `folder`/validation up to `validation_tokens` of held-out documents, from the sources of all phases.
+    Returns what went into the training rows. Raises `UserError` when there is too little room on the disk or a source
+    cannot be used.
     """
     total = sum(phase.share for phase in section.phases)
     ends = np.cumsum([phase.share / total for phase in section.phases])
     bounds = [0, *(round(float(end) * steps) for end in ends)]
-    jobs = []
+    training = []
     for number, phase in enumerate(section.phases):
         rows = (bounds[number + 1] - bounds[number]) * section.rows_per_batch
-        jobs += _phase_jobs(section, phase.sources, rows, tokenizer, dress, [seed, number], folder / f"{number:02}")
-    return _write(jobs, progress)
+        path = folder / "training" / f"{number:02}"
+        training += _phase_jobs(section, phase.sources, rows, tokenizer, dress, [seed, number], path)
+    _write(_validation_jobs(section, tokenizer, dress, seed, folder / "validation") + training, progress)
+    return [StreamReport.model_validate_json(_report_path(job).read_text()) for job in training]
 
 
-def write_validation_rows(
+def _validation_jobs(
     section: TrainingSection, tokenizer: Path, dress: Dress, seed: int, folder: Path
-) -> list[StreamReport]:
-    """Write at most `validation_tokens` of held-out documents, from the sources of all phases, as one stream."""
+) -> list[StreamJob]:
     sources = [source for phase in section.phases for source in phase.sources if source.name != "copies"]
     distinct = list({source.model_dump_json(): source for source in sources}.values())
     rows = section.validation_tokens // section.row
     if not rows or not distinct:
         return []
-    job = _job(section, distinct, rows, tokenizer, dress, seed, folder / "00" / "00.npy", (0, 1), held_out=True)
-    return _write([job], lambda share: None)
+    return [_job(section, distinct, rows, tokenizer, dress, seed, folder / "00" / "00.npy", (0, 1), held_out=True)]
 
 
 def _phase_jobs(
@@ -156,21 +158,20 @@ def _job(section, sources, rows, tokenizer, dress, seed, path, part, held_out=Fa
     )
 
 
-def _write(jobs: list[StreamJob], progress: Callable[[float], None]) -> list[StreamReport]:
+def _write(jobs: list[StreamJob], progress: Callable[[float], None]) -> None:
     todo = [job for job in jobs if not job.path.exists()]
     _check_room(todo)
-    if todo:
-        workers = min(cores(), len(todo))
-        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=die_with_parent) as pool:
-            running = [pool.submit(write_stream, job) for job in todo]
-            try:
-                for done, future in enumerate(as_completed(running), 1):
-                    future.result()
-                    progress(done / len(todo))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return [StreamReport.model_validate_json(_report_path(job).read_text()) for job in jobs]
+    if not todo:
+        return
+    with ProcessPoolExecutor(min(cores(), len(todo)), get_context("spawn"), initializer=die_with_parent) as pool:
+        running = [pool.submit(write_stream, job) for job in todo]
+        try:
+            for done, future in enumerate(as_completed(running), 1):
+                future.result()
+                progress(done / len(todo))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _check_room(jobs: list[StreamJob]) -> None:

@@ -218,7 +218,7 @@ def run(trainer: Trainer, job: Job) -> Result:
 
 def finish(job: Job, model: PreTrainedModel, result: Result) -> None:
     """Validate, save the model and then the result; the result's file says that the stage is done."""
-    held_out = job.folder / "validation"
+    held_out = job.data / "validation"
     if not job.measuring and held_out.is_dir() and len(rows := PackedRows(held_out, seed=0)):
         result.metrics["validation_bits_per_byte"] = bits_per_byte(
             model, rows, job.tokenizer, job.rows_per_process, autocasts(job.layout.device)

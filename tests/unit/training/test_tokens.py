@@ -15,7 +15,7 @@ from training.prefix_packing import PADDING
 from training.recipe import Recipe, load_recipe
 from training.rendering import Document
 from training.tokenizer import train_tokenizer
-from training.tokens import PackedRows, copies, cut, write_training_rows, write_validation_rows
+from training.tokens import PackedRows, copies, cut, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 def write(workshop: Workshop, recipe: Recipe, stage: str, steps: int, folder: Path) -> list:
     section = getattr(recipe, stage)
-    return write_training_rows(
+    return write_rows(
         section, steps, workshop.folder / "tokenizer", recipe.dress(section), recipe.seed, folder, lambda share: None
     )
 
@@ -49,7 +49,7 @@ def test_the_same_recipe_writes_the_same_rows_and_another_seed_others(workshop: 
 def test_steps_are_rows_and_phases_come_in_order(workshop: Workshop, tmp_path: Path) -> None:
     recipe = load_recipe(str(workshop.path))
     write(workshop, recipe, "pretrain", 20, tmp_path)
-    rows = PackedRows(tmp_path, seed=0)
+    rows = PackedRows(tmp_path / "training", seed=0)
     assert len(rows) == 20 * 8
     assistant = [bool((row["token"] == 1).any()) for row in (rows[i] for i in range(len(rows)))]
     assert not any(assistant[:80])  # the first phase holds no chat, so no <|im_start|>
@@ -66,9 +66,9 @@ def test_finished_streams_are_kept(workshop: Workshop, tmp_path: Path) -> None:
     recipe = load_recipe(str(workshop.path))
     write(workshop, recipe, "pretrain", 8, tmp_path)
     before = contents(tmp_path)
-    kept = tmp_path / "00" / "00.npy"
+    kept = tmp_path / "training" / "00" / "00.npy"
     inode = kept.stat().st_ino
-    (tmp_path / "01" / "01.npy").unlink()
+    (tmp_path / "training" / "01" / "01.npy").unlink()
     write(workshop, recipe, "pretrain", 8, tmp_path)
     assert kept.stat().st_ino == inode
     assert contents(tmp_path) == before
@@ -76,7 +76,7 @@ def test_finished_streams_are_kept(workshop: Workshop, tmp_path: Path) -> None:
 
 def test_rows_are_shuffled_within_a_phase_by_the_seed(workshop: Workshop, tmp_path: Path) -> None:
     write(workshop, load_recipe(str(workshop.path)), "sft", 8, tmp_path)
-    first, second = PackedRows(tmp_path, seed=0), PackedRows(tmp_path, seed=1)
+    first, second = PackedRows(tmp_path / "training", seed=0), PackedRows(tmp_path / "training", seed=1)
     assert len(first) == 16
     assert sorted(row.tobytes() for row in first) == sorted(row.tobytes() for row in second)
     assert [row.tobytes() for row in first] != [row.tobytes() for row in second]
@@ -85,9 +85,7 @@ def test_rows_are_shuffled_within_a_phase_by_the_seed(workshop: Workshop, tmp_pa
 def test_held_out_documents_are_never_trained_on(workshop: Workshop, tmp_path: Path) -> None:
     recipe = load_recipe(str(workshop.path), ["pretrain.validation_tokens=4096"])
     write(workshop, recipe, "pretrain", 200, tmp_path / "data")
-    section = recipe.pretrain
-    write_validation_rows(section, workshop.folder / "tokenizer", recipe.dress(section), 0, tmp_path / "held")
-    trained, held = documents_in(PackedRows(tmp_path / "data", 0)), documents_in(PackedRows(tmp_path / "held", 0))
+    trained, held = (documents_in(PackedRows(tmp_path / "data" / part, 0)) for part in ("training", "validation"))
     assert len(held) > 10
     assert len(trained) > 500
     assert not held & trained
@@ -113,7 +111,7 @@ def test_a_source_with_fewer_documents_than_streams_serves_them_all(workshop: Wo
     source = f"[{{name: {one}, kind: text, held_out: 0}}]"
     recipe = load_recipe(str(workshop.path), [f"pretrain.phases.0.sources={source}", "pretrain.phases.1.share=0.01"])
     write(workshop, recipe, "pretrain", 4, tmp_path / "data")
-    assert len(PackedRows(tmp_path / "data", 0)) == 32
+    assert len(PackedRows(tmp_path / "data" / "training", 0)) == 32
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "not json\n" * 20])
