@@ -1,5 +1,6 @@
 """The chat in a terminal. Without one, it answers the question on standard input."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class Terminal:
                 self._note("(The oldest turn no longer fits into the context and was dropped.)")
 
     def _note(self, text: str) -> None:
-        self.console.print(_printable(text), style="dim", markup=False)
+        self.console.print(_printable(text), style="dim", markup=False, soft_wrap=False)
 
 
 def _answer_once(dialogue: Dialogue, question: str) -> None:
@@ -118,7 +119,12 @@ def _answer_once(dialogue: Dialogue, question: str) -> None:
 
 
 def _tool_line(step: ToolStep) -> str:
-    return f"⚙ {step.name} {step.arguments} → {step.result}"
+    try:
+        given = json.loads(step.arguments or "{}")
+    except ValueError:
+        given = step.arguments
+    said = ", ".join(map(str, given.values())) if isinstance(given, dict) else str(given)
+    return f"⚙ {step.name} {said} → {step.result}".replace("  ", " ")
 
 
 def _printable(text: str) -> str:

@@ -22,6 +22,8 @@ import pytest
 
 from prompts.library import persona, tool_schemas
 from serving.engine import EngineError, RemoteEngine, free_port
+from serving.serve import serving
+from serving.settings import read_settings
 from serving.text_engine import TextEngine
 from tests.conftest import Api
 from tests.processes import descendants, still_running
@@ -235,6 +237,8 @@ def test_wrong_paths_methods_types_and_sizes(raw: httpx.Client) -> None:
     assert_openai_error(raw.post(ENDPOINT, content=b" " * 2**21, headers=json_type), 413, "request_too_large")
     chunked = raw.post(ENDPOINT, content=(b" " * 2**16 for _ in range(32)), headers=json_type)
     assert_openai_error(chunked, 413, "request_too_large")
+    assert_openai_error(raw.get("/v1/models", headers={"cookie": "x" * 40_000}), 431, None)
+    assert_openai_error(raw.get("/v1/models", headers={"host": "evil.example"}), 403, "host_not_allowed")
 
 
 def test_a_client_that_leaves_stops_the_generation(api: Api) -> None:
@@ -266,6 +270,10 @@ def generating(api: Api) -> float:
 def test_an_engine_that_runs_elsewhere(api: Api) -> None:
     remote = RemoteEngine(api.engine.base_url)
     assert (remote.model_name, remote.base_url) == ("taught", api.engine.base_url)
+    settings = read_settings(port=free_port(), engine_url=api.engine.base_url.removesuffix("/v1"))
+    with serving(settings, None) as (url, _), Api(url, api.engine).client() as client:
+        assert client.chat.completions.create(**CHAT).choices[0].message.content == "Hello! How can I help?"
+        assert httpx.get(f"{url}/health").status_code == 200
     with pytest.raises(EngineError, match="serves taught, not other"):
         RemoteEngine(api.engine.base_url, "other")
     with pytest.raises(EngineError, match=r"No engine answers at http://127\.0\.0\.1:9/v1 .*--engine-url"):
