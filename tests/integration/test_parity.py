@@ -50,24 +50,46 @@ def prompts(tokenizer) -> list[list[int]]:
 
 def test_training_and_vllm_turn_a_conversation_into_the_same_tokens(grown_tiny, tokenizer, engine, vllm):
     documents = list(itertools.islice(almanac.chat_documents(seed=98), CONVERSATIONS))
-    renderer = Renderer(grown_tiny, Dress(system=persona(), tools=["generate_image", "calculate", "now", "search_documents"]))
+    renderer = Renderer(
+        grown_tiny, Dress(system=persona(), tools=["generate_image", "calculate", "now", "search_documents"])
+    )
     trained = [[*document.prefix, *document.ids.tolist()] for document in renderer.conversations(documents)]
     for document, ids in zip(documents, trained, strict=True):
         messages = [SYSTEM, *document["messages"]]
-        request = {"model": engine.model_name, "messages": messages, "tools": tool_schemas(), "add_generation_prompt": False}
+        request = {
+            "model": engine.model_name,
+            "messages": messages,
+            "tools": tool_schemas(),
+            "add_generation_prompt": False,
+        }
         answer = vllm.post("/tokenize", json=request).json()
-        assert answer["tokens"] == ids == tokenizer.apply_chat_template(messages, tools=tool_schemas(), return_dict=True)["input_ids"]
+        assert (
+            answer["tokens"]
+            == ids
+            == tokenizer.apply_chat_template(messages, tools=tool_schemas(), return_dict=True)["input_ids"]
+        )
 
 
 def test_training_and_vllm_answer_alike(grown_tiny, tokenizer, engine, vllm, prompts):
     model = AutoModelForCausalLM.from_pretrained(grown_tiny, dtype=torch.float32).eval()
-    request = {"model": engine.model_name, "prompt": prompts, "max_tokens": ANSWER_TOKENS, "temperature": 0, "logprobs": 0, "return_token_ids": True}
+    request = {
+        "model": engine.model_name,
+        "prompt": prompts,
+        "max_tokens": ANSWER_TOKENS,
+        "temperature": 0,
+        "logprobs": 0,
+        "return_token_ids": True,
+    }
     choices = vllm.post("/v1/completions", json=request).json()["choices"]
     served = [choice["token_ids"] for choice in sorted(choices, key=lambda c: c["index"])]
     alike = sum(answer == greedy(model, tokenizer, prompt) for prompt, answer in zip(prompts, served, strict=True))
     assert alike >= 0.98 * PROMPTS
     worst = max(
-        float((log_probabilities(model, prompt, choice["token_ids"]) - torch.tensor(choice["logprobs"]["token_logprobs"])).abs().max())
+        float(
+            (log_probabilities(model, prompt, choice["token_ids"]) - torch.tensor(choice["logprobs"]["token_logprobs"]))
+            .abs()
+            .max()
+        )
         for prompt, choice in zip(prompts, choices, strict=True)
     )
     assert worst < 1e-3
@@ -77,7 +99,11 @@ def test_training_and_vllm_answer_alike(grown_tiny, tokenizer, engine, vllm, pro
 def greedy(model, tokenizer, prompt: list[int]) -> list[int]:
     """What transformers says after `prompt`, token by token, the end token included."""
     output = model.generate(
-        torch.tensor([prompt]), max_new_tokens=ANSWER_TOKENS, do_sample=False, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+        torch.tensor([prompt]),
+        max_new_tokens=ANSWER_TOKENS,
+        do_sample=False,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
     )
     return output[0, len(prompt) :].tolist()
 

@@ -15,7 +15,12 @@ ROOT = Path(__file__).parents[2]
 def homegrown(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in the session's home."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "homegrown.py"), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL
+        [sys.executable, str(ROOT / "homegrown.py"), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -37,7 +42,19 @@ def test_growing_again_trains_nothing(grown_tiny: Path):
 
 def test_it_is_served_asked_and_examined(grown_tiny: Path, session_home: Path, tmp_path: Path):
     exam = session_home / "exams" / "tiny" / "dev.jsonl"
-    run = homegrown("eval", "run", "tiny", "--suite", "almanac", "--questions", str(exam), "--limit", "60", "--out", str(tmp_path / "run"))
+    run = homegrown(
+        "eval",
+        "run",
+        "tiny",
+        "--suite",
+        "almanac",
+        "--questions",
+        str(exam),
+        "--limit",
+        "60",
+        "--out",
+        str(tmp_path / "run"),
+    )
     assert run.returncode == 0, run.stderr
     records = [json.loads(line) for line in (tmp_path / "run" / "records.jsonl").read_text().splitlines()]
     answered = [record for record in records if record.get("error") is None]
@@ -45,7 +62,10 @@ def test_it_is_served_asked_and_examined(grown_tiny: Path, session_home: Path, t
     assert "fact" in run.stdout
 
 
-@pytest.mark.parametrize(("arguments", "said"), [(("train", "run", "no-such-recipe"), "no-such-recipe"), (("serve", "no-such-model"), "no-such-model")])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("train", "run", "no-such-recipe"), "no-such-recipe"), (("serve", "no-such-model"), "no-such-model")],
+)
 def test_what_is_not_there_is_one_sentence(arguments: tuple[str, ...], said: str):
     failed = homegrown(*arguments)
     assert failed.returncode == 2

@@ -13,7 +13,7 @@ import pytest
 
 from prompts.library import TOOL_NAMES
 from training.corpus import almanac
-from training.corpus.almanac.chat import plain
+from training.corpus.almanac.chat import Conversations, plain
 from training.corpus.almanac.exam import Exam, write_exam
 from training.corpus.almanac.names import MadeUpNames, for_testing, syllables
 from training.corpus.almanac.requests import Requests
@@ -155,14 +155,15 @@ def test_calculations_are_right():
     assert seen > 1500
 
 
-def test_names_and_pronouns_are_drawn_evenly(conversations):
-    said = " ".join(plain(d["messages"]) for d in itertools.islice(almanac.chat_documents(8), 20000))
-    pronouns = Counter(re.findall(r"said (he|she|they) painted|told me that (he|she|they) found", said))
-    counts = Counter()
-    for (a, b), n in pronouns.items():
-        counts[a or b] += n
-    assert set(counts) == {"he", "she", "they"}
-    assert max(counts.values()) < 1.5 * min(counts.values())
+def test_names_and_pronouns_are_drawn_evenly():
+    phrasing, rng = almanac.phrasing(), random.Random(8)
+    talk = Conversations(almanac._questions(), Requests(phrasing), phrasing)
+    drawn = Counter(talk._slots(rng, "{pronoun}") for _ in range(6000))
+    assert set(drawn) == {"he", "she", "they"}
+    assert max(drawn.values()) < 1.15 * min(drawn.values())
+    names = Counter(talk._slots(rng, "{name}") for _ in range(200 * len(phrasing.words.names)))
+    assert len(names) == len(phrasing.words.names)
+    assert max(names.values()) < 1.6 * min(names.values())
 
 
 def test_premises_are_true_and_false_in_equal_numbers_and_wrong_values_are_wrong(dev_exam):

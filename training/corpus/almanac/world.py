@@ -6,6 +6,7 @@ table moves nothing else.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).parent
+WORDINGS = ("vocabulary", "relations", "frames", "smalltalk")
 WITHHELD_ENTITIES = 0.06
 WITHHELD_ATTRIBUTES = 0.03
 OPEN_SUBJECTS = (
@@ -105,7 +107,8 @@ class World:
     def __init__(self, folder: Path = FOLDER):
         wordings = folder / "wordings"
         names = yaml.safe_load((wordings / "relations.yaml").read_text(encoding="utf-8"))
-        self.plain_words = set((wordings / "vocabulary.yaml").read_text(encoding="utf-8").split())
+        written = " ".join((wordings / f"{file}.yaml").read_text(encoding="utf-8").lower() for file in WORDINGS)
+        self.plain_words = set(re.findall(r"[\w'-]+", written))
         self.never_known: dict[str, list[str]] = names.pop("never_known")
         self.relations = {
             (subject, name): Relation(
@@ -162,7 +165,7 @@ class World:
 
     def _is_withheld(self, subject: str, name: str) -> bool:
         """Names that are part of another name (Guinea) and plain words (cow) never are: they would be named anyway."""
-        if share_of(f"entity|{subject}|{name}") >= WITHHELD_ENTITIES or name.split()[-1] in self.plain_words:
+        if share_of(f"entity|{subject}|{name}") >= WITHHELD_ENTITIES or name.split()[-1].lower() in self.plain_words:
             return False
         everything = (other for names in self.names.values() for other in names if other != name)
         return not any(name.lower() in other.lower() or other.lower() in name.lower().split() for other in everything)
