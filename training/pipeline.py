@@ -141,7 +141,7 @@ class Stage:
         reports = self._write_rows(steps, "data")
         _name_unusable(reports)
         job = self._job(layout, steps, self._compiled(layout))
-        if not job.result.exists():
+        if not (job.result.exists() and (self.folder / "model").is_dir()):
             run_ranks(MODULES[self.name], job.write(), layout)
         result = Result.model_validate_json(job.result.read_text())
         tokens = steps * self.section.batch_tokens
@@ -242,11 +242,11 @@ class Stage:
             finish_model_folder(finished, lineage)
             check_model_folder(finished)
             _replace(self.output, finished)
-        for leftover in ("data", "sample", "checkpoints"):
-            shutil.rmtree(self.folder / leftover, ignore_errors=True)
         write_whole(
             self.folder / "stamp.json", json.dumps({"inputs": self.inputs, "sha256": folder_digest(self.output)})
         )
+        for leftover in ("data", "sample", "checkpoints"):
+            shutil.rmtree(self.folder / leftover, ignore_errors=True)
         metrics = "".join(f"  {name.replace('_', ' ')} {value:.3f}" for name, value in lineage.metrics.items())
         print(f"{self.name}  done: {self.output}{metrics}", flush=True)
 

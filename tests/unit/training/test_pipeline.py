@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 
 from serving.model_folder import check_model_folder, read_lineage
 from tests.unit.training.conftest import Workshop
+from training import pipeline
+from training.recipe import load_recipe
 
 
 def weights(workshop: Workshop, name: str) -> str:
@@ -80,6 +83,26 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(grown: Workshop,
     done = killed.train(stage)
     assert done.returncode == 0, done.stderr
     assert weights(killed, name) == weights(grown, name)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["model written", "model lost"])
+def test_stopped_after_the_last_step_it_still_ends_the_same(
+    grown: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    stopped = Workshop(tmp_path, grown.recipe)
+    shutil.copytree(grown.home, stopped.home)
+    shutil.rmtree(stopped.home / "models" / "small")
+    shutil.rmtree(stopped.home / "runs" / "small" / "sft")
+    monkeypatch.setenv("HOMEGROWN_HOME", str(stopped.home))
+    recipe = load_recipe(str(stopped.path))
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "finish_model_folder", lambda *_: sys.exit("stopped"))
+        with pytest.raises(SystemExit):
+            pipeline.run_recipe(recipe, "sft")
+    if lost:
+        shutil.rmtree(stopped.home / "runs" / "small" / "sft" / "model")
+    pipeline.run_recipe(recipe, "sft")
+    assert weights(stopped, "small") == weights(grown, "small")
 
 
 def test_minutes_become_steps_once(grown: Workshop, tmp_path: Path) -> None:
