@@ -12,7 +12,7 @@ TABLES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path i
 EXPLANATIONS = TABLES.pop("explanations")["items"]
 LEAST_FACTS = {
     "country": 1100, "element": 420, "animal": 400, "us_state": 95, "planet": 16, "moon": 30, "word": 160,
-    "plural": 110, "verb": 110, "mixture": 12, "thing": 60, "unit": 85, "shape": 45, "instrument": 40, "job": 80,
+    "plural": 55, "verb": 110, "mixture": 12, "thing": 60, "unit": 85, "shape": 45, "instrument": 40, "job": 80,
     "body": 45, "greeting": 70, "invention": 110, "book": 140, "river": 80, "mountain": 60, "landmark": 110,
 }  # fmt: skip
 GENDERED = re.compile(

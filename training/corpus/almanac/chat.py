@@ -11,15 +11,15 @@ from training.corpus.almanac.wordings import Phrasing, capitalised, read
 Messages = list[dict]
 
 KINDS = {
-    "known": 0.27, "unknown": 0.16, "premise": 0.13, "follow_up": 0.05, "listing": 0.01, "yes_no": 0.01,
-    "explanation": 0.015, "request": 0.265, "small_talk": 0.03, "not_asked": 0.045, "out_of_reach": 0.015,
+    "known": 0.265, "unknown": 0.165, "premise": 0.11, "follow_up": 0.05, "listing": 0.01, "yes_no": 0.01,
+    "explanation": 0.015, "request": 0.265, "echo": 0.03, "small_talk": 0.03, "not_asked": 0.045, "out_of_reach": 0.015,
 }  # fmt: skip
 EXCHANGES = ((1, 0.62), (2, 0.2), (3, 0.1), (5, 0.05), (8, 0.03))
 NO_TOOL = "I have no tool for that here."
 
 
 class Conversations:
-    """Draws conversations. A share of `bare` ones has neither system prompt nor tools, as a plain client would send them."""
+    """Draws conversations. The share `bare` has neither system prompt nor tools, as a plain client sends them."""
 
     def __init__(self, questions: Questions, requests: Requests, phrasing: Phrasing, bare: float = 0.0):
         self.questions, self.requests, self.phrasing, self.bare = questions, requests, phrasing, bare
@@ -38,7 +38,7 @@ class Conversations:
         if kind == "request":
             request = self.requests.draw(rng)
             return self.call(rng, request) if has_tools else self.pairs([(request.question, NO_TOOL)])
-        if kind in ("small_talk", "not_asked", "out_of_reach"):
+        if kind in ("small_talk", "not_asked", "out_of_reach", "echo"):
             return self.pairs([getattr(self, kind)(rng)])
         return self.pairs(getattr(self.questions, kind)(rng))
 
@@ -115,6 +115,12 @@ class Conversations:
             "{when_first}": lambda: capitalised(rng.choice(self.phrasing.frames["when"])),
         }
         return filled(rng.choice(self.talk["statements"]["composed"]), makers)
+
+    def echo(self, rng: random.Random) -> tuple[str, str]:
+        """Words to be said again: what a call does with its arguments, in its simplest form."""
+        words = self.requests.topic(rng) if rng.random() < 0.4 else self.requests.picture(rng)
+        frame = self.phrasing.free(lambda r: r.choice(self.talk["echo"]), rng)
+        return frame.replace("{p}", words), words
 
     def out_of_reach(self, rng: random.Random) -> tuple[str, str]:
         """A question that no table and no tool can answer."""

@@ -29,7 +29,7 @@ def bag_of_tokens_auroc(world: World, encode: Encode, seed: int = 0) -> dict[str
 
 
 def _half(world: World, encode: Encode, side: bool, rng: random.Random) -> dict[str, list[tuple[dict, int]]]:
-    """Bags of tokens with their labels (1: real) of the names whose hash falls on `side`, and of imitations of those."""
+    """Bags of tokens with labels (1: real) of the names whose hash falls on `side`, and of imitations of those."""
     names = MadeUpNames(
         world,
         testing=True,

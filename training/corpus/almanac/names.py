@@ -7,6 +7,7 @@ be used for teaching "I don't know", the other half only for testing it: which h
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 
 from training.corpus.almanac.world import OPEN_SUBJECTS, World, share_of
@@ -28,7 +29,7 @@ def for_testing(name: str) -> bool:
 
 
 class MadeUpNames:
-    """Draws names of things that do not exist, for one side: teaching or testing. Only names that it `imitates` are models."""
+    """Draws names of things that do not exist, for teaching or testing. Only names that it `imitates` are models."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class MadeUpNames:
         self.real = {n.lower() for names in world.names.values() for n in names} | {
             f.value.lower() for f in world.stored
         }
+        self.counts = Counter(word for name in self.real for word in self._content(name))
         originals = {s: [n for n in world.known_names.get(s, ()) if imitates(n)] for s in OPEN_SUBJECTS}
         self.originals = {subject: names for subject, names in originals.items() if names}
         self.words = {
@@ -49,6 +51,9 @@ class MadeUpNames:
             for s, names in self.originals.items()
         }
         self.chains = {s: self._chain(words) for s, words in self.words.items()}
+        self.distinctive = {frozenset(w for w in self._content(n) if not self._is_common(w)) for n in self.real} - {
+            frozenset()
+        }
 
     @staticmethod
     def _chain(words: list[str]) -> dict[str, str]:
@@ -83,8 +88,22 @@ class MadeUpNames:
                 words[i] = self._word(rng, subject, words[i])
         return " ".join(words)
 
+    @staticmethod
+    def _content(name: str) -> list[str]:
+        return [word for word in name.lower().split() if word not in SMALL_WORDS]
+
+    def _is_common(self, word: str) -> bool:
+        """Whether a word is in many names ("Mount", "River") and so says little about which one is meant."""
+        return self.counts[word] > 2
+
     def _allowed(self, name: str) -> bool:
-        return len(name) > 2 and name.lower() not in self.real and for_testing(name) == self.testing
+        """Neither real nor another way to say a real name ("Thames River")."""
+        if len(name) <= 2 or name.lower() in self.real or for_testing(name) != self.testing:
+            return False
+        content = self._content(name)
+        rare = frozenset(word for word in content if not self._is_common(word))
+        singles = any(frozenset((word,)) in self.distinctive for word in rare)
+        return bool(rare) and rare not in self.distinctive and not (len(content) > 1 and singles)
 
     def _original(self, rng: random.Random, subject: str) -> str:
         while (name := rng.choice(self.originals[subject])).isdecimal():  # "1984" is a book

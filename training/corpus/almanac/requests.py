@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from training.corpus.almanac.wordings import Phrasing, capitalised, is_free
+from training.corpus.almanac.wordings import Phrasing, capitalised, composed, is_free
 
 SYMBOLS = {
     "+": ("plus", "and", "added to"),
@@ -43,7 +43,7 @@ class Requests:
         ]
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
-        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (8, 7, 6, 4))[0]
+        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (8, 6, 7, 4))[0]
         request: Request = getattr(self, f"_{tool}")(rng)
         if rng.random() < 0.06:
             reason = rng.choice(self.phrasing.frames["failures"])
@@ -114,19 +114,18 @@ class Requests:
     def _generate_image(self, rng: random.Random) -> Request:
         frames = self.phrasing.frames["tools"]["generate_image"]
 
-        def make(r: random.Random) -> str:
-            kind = r.random()
-            if kind < 0.45:
-                return self._lead(r, r.choice(frames["whole"]))
-            if kind < 0.7:
-                body = f"{r.choice(frames['polite'])}{r.choice(frames['bare'])}{r.choice(('', '', ' me', ' us'))} {{p}}"
-            else:
-                body = f"{r.choice(frames['polite'])}{r.choice(frames['verbs'])}{r.choice(frames['to'])} {r.choice(frames['things'])} {{p}}"
-            return self._lead(r, body + r.choice(frames["ends"]))
-
+        frame = self._requested(rng, frames, whole=0.35)
         prompt = self.picture(rng)
-        question = self._finish(rng, self.phrasing.free(make, rng), "{p}", prompt)
+        question = self._finish(rng, frame, "{p}", prompt)
         return Request(question, "generate_image", {"prompt": prompt}, "done", f"Here is your picture of {prompt}.")
+
+    def _requested(self, rng: random.Random, frames: dict[str, list[str]], whole: float) -> str:
+        """A frame for a request; the share `whole` is written out, the others are composed."""
+
+        def make(r: random.Random) -> str:
+            return self._lead(r, r.choice(frames["whole"]) if r.random() < whole else composed(r, frames))
+
+        return self.phrasing.free(make, rng)
 
     def _lead(self, rng: random.Random, frame: str) -> str:
         """Something before a request; nothing after it, where it would belong to the argument."""
@@ -140,18 +139,9 @@ class Requests:
     def _search_documents(self, rng: random.Random) -> Request:
         frames = self.phrasing.frames["tools"]["search_documents"]
 
-        def make(r: random.Random) -> str:
-            kind = r.random()
-            if kind < 0.55:
-                return self._lead(r, r.choice(frames["whole"]))
-            if kind < 0.78:
-                body = f"{r.choice(frames['stems'])} {r.choice(frames['places'])} {r.choice(frames['joins'])} {{q}}"
-            else:
-                body = f"{r.choice(frames['finds'])} {{q}} {r.choice(('in', 'in', 'among', 'inside', 'from'))} {r.choice(frames['places'])}"
-            return self._lead(r, body + r.choice(frames["ends"]))
-
+        frame = self._requested(rng, frames, whole=0.4)
         query = self.topic(rng) if rng.random() < 0.8 else self.noun_phrase(rng)
-        question = self._finish(rng, self.phrasing.free(make, rng), "{q}", query)
+        question = self._finish(rng, frame, "{q}", query)
         if rng.random() < 0.25:
             return Request(
                 question,
@@ -228,14 +218,8 @@ class Requests:
             expression, value = self.expression(rng)
             shown = self._typed_expression(rng, expression)
 
-        def make(r: random.Random) -> str:
-            if r.random() < 0.6:
-                return self._lead(r, r.choice(frames["whole"]))
-            return self._lead(
-                r, f"{r.choice(frames['polite'])}{r.choice(frames['stems'])} {{x}}{r.choice(frames['ends'])}"
-            )
-
-        question = self._finish(rng, self.phrasing.free(make, rng), "{x}", shown)
+        frame = self._requested(rng, frames, whole=0.6)
+        question = self._finish(rng, frame, "{x}", shown)
         return self._calculation(rng, question, expression, value)
 
     def _story(self, rng: random.Random) -> tuple[str, str]:
@@ -262,19 +246,7 @@ class Requests:
         frames = self.phrasing.frames["tools"]["now"]
 
         def make(r: random.Random) -> str:
-            kind = r.random()
-            if kind < 0.6:
-                return self._around(r, r.choice(frames["whole"]))
-            if kind < 0.72:
-                guess = (
-                    r.choice(frames["guesses"])
-                    .replace("{d}", r.choice(self.phrasing.frames["days"]))
-                    .replace("{h}", r.choice(self.phrasing.frames["hours"]))
-                )
-                return self._around(r, guess)
-            return self._around(
-                r, f"{r.choice(frames['stems'])} {r.choice(frames['things'])}{r.choice(frames['ends'])}"
-            )
+            return self._around(r, r.choice(frames["whole"]) if r.random() < 0.6 else composed(r, frames))
 
         question = self.phrasing.typed(rng, self.phrasing.free(make, rng))
         moment = datetime(2024, 1, 1) + timedelta(minutes=rng.randrange(10 * 365 * 24 * 60))

@@ -17,6 +17,7 @@ from training.corpus.almanac.world import Relation
 
 FOLDER = Path(__file__).parent / "wordings"
 HELD_OUT = FOLDER / "held_out_4grams.txt"
+PART = re.compile(r"\[(\w+)\]")
 WORD = re.compile(r"\{\w+\}|[a-z0-9']+")
 NAMES = {"{e}", "{w}", "{p}", "{q}", "{x}", "{n}", "{name}", "{thing}", "{things}", "{made_up}", "{pronoun}"}
 
@@ -79,9 +80,11 @@ class Vocabulary:
         if kind == 0:
             return f"{rng.choice(self.prepositions)} {self.thing(rng)}"
         if kind == 1:
-            return f"{rng.choice(('my', 'our', 'the', 'a'))} {rng.choice(self.people)} {rng.choice(self.actions)} {self.thing(rng)}"
+            person = f"{rng.choice(('my', 'our', 'the', 'a'))} {rng.choice(self.people)}"
+            return f"{person} {rng.choice(self.actions)} {self.thing(rng)}"
         if kind == 2:
-            return f"{rng.choice(('I', 'we', 'they', rng.choice(self.names)))} {rng.choice(self.actions)} {rng.choice(self.belongings)}"
+            somebody = rng.choice(("I", "we", "they", rng.choice(self.names)))
+            return f"{somebody} {rng.choice(self.actions)} {rng.choice(self.belongings)}"
         if kind == 3:
             return f"{rng.choice(('as', 'for', 'like', 'with', 'says', 'asks', 'unlike'))} {self.thing(rng)}"
         return f"{self.thing(rng)} {rng.choice(self.verbs)} {rng.choice(self.prepositions)} {self.thing(rng)}"
@@ -98,6 +101,14 @@ class Vocabulary:
     def made_up(self, rng: random.Random) -> str:
         word = "".join(rng.choice(self.syllables) for _ in range(rng.choice((1, 2, 2, 3))))
         return word + (rng.choice(self.endings) if rng.random() < 0.5 else "")
+
+
+def composed(rng: random.Random, frames: dict[str, list[str]]) -> str:
+    """One of the patterns of `frames`, with every [part] replaced by one of that name, parts of parts too."""
+    frame = rng.choice(frames["composed"])
+    while PART.search(frame):
+        frame = PART.sub(lambda part: rng.choice(frames[part[1]]), frame)
+    return frame
 
 
 def capitalised(text: str) -> str:
@@ -125,7 +136,7 @@ class Phrasing:
     def _question(self, rng: random.Random, relation: Relation) -> str:
         frames, kind = self.frames["question"], rng.random()
         if kind < 0.22:
-            frame = f"{rng.choice(frames['stems'])} {rng.choice(frames['cores'])}{rng.choice(('?', '.', '', '?', ' please.'))}"
+            frame = composed(rng, frames)
         elif kind < 0.44:
             frame = rng.choice(frames["whole"])
         elif kind < 0.8:
