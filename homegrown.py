@@ -23,8 +23,9 @@ app.command(name="serve")(serving.commands.serve)
 
 def _grow(recipe: str) -> None:
     from training.pipeline import run_recipe
+    from training.recipe import load_recipe
 
-    run_recipe(recipe)
+    run_recipe(load_recipe(recipe))
 
 
 app.command(name="chat")(assistant.commands.chat_command(_grow))
