@@ -2,11 +2,12 @@
 
     python -m benchmarks.pretrain_speed [--depth 4] [--rows 128 512]
 
-Every figure comes from the trainer itself, on almanac text and chat, after its first steps. Start-up is the time to
-the end of the first step, compiling from an empty cache included where there is any.
+Every figure comes from the trainer itself, on almanac text and chat, after its first steps. On a busy machine only the
+tokens per CPU-second of one process mean something; with one process of several threads those count all threads.
 """
 
 import argparse
+import itertools
 import os
 import tempfile
 
@@ -32,20 +33,18 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--rows", type=int, nargs="+", default=[128, 512])
     arguments = parser.parse_args()
-    layouts = [Layout("cpu", cores(), 1), Layout("cpu", 1, cores()), Layout("cpu", 1, 1)]
-    print(
-        f"{'row':>5} {'processes x threads':>20} {'eager':>10} {'compiled':>10}   tokens/s, load {os.getloadavg()[0]:.1f}"
-    )
+    layouts = [Layout("cpu", cores(), 1), Layout("cpu", 1, cores())]
+    print("  row  processes x threads            tokens/s  tokens/CPU-s  load")
     for row in arguments.rows:
         with tempfile.TemporaryDirectory() as home:
             os.environ["HOMEGROWN_HOME"] = home
             recipe = recipe_for(arguments.depth, row)
             Stage(recipe, "tokenizer").run()
-            for layout in layouts:
-                speeds = [Stage(recipe, "pretrain").measure(layout, compiled) for compiled in (False, True)]
-                eager, compiled = (result.tokens_per_second for result in speeds)
+            for layout, compiled in itertools.product(layouts, (False, True)):
+                result = Stage(recipe, "pretrain").measure(layout, compiled)
                 print(
-                    f"{row:>5} {f'{layout.processes} x {layout.threads}':>20} {eager:>10,.0f} {compiled:>10,.0f}",
+                    f"{row:>5}  {layout.processes} x {layout.threads} {'compiled' if compiled else 'eager':<24}"
+                    f"{result.tokens_per_second:>10,.0f}{result.tokens_per_cpu_second:>14,.0f}{os.getloadavg()[0]:>6.1f}",
                     flush=True,
                 )
 

@@ -20,7 +20,7 @@ from training.checkpoints import write_whole
 from training.corpus.sources import SourceReport, SourceSpec, locate
 from training.exam import is_examined, write_exam
 from training.job import Job, Result
-from training.launch import Layout, layout_for, run_ranks
+from training.launch import Layout, is_disk_full, layout_for, run_ranks
 from training.progress import LiveLine
 from training.recipe import Recipe
 from training.rendering import marks_answers
@@ -41,12 +41,21 @@ def run_recipe(recipe: Recipe, only: str | None = None) -> Path:
     result = None
     for stage in STAGES if only is None else (only,):
         if getattr(recipe, stage) is not None:
-            result = Stage(recipe, stage).run()
+            result = _run_stage(recipe, stage)
         if stage == "tokenizer" and is_examined(recipe):
             write_exam(recipe, output_of(recipe, stage))
     if result is None:
         raise UserError(f"The recipe {recipe.name} has no section {only or 'tokenizer, pretrain or sft'}.")
     return result
+
+
+def _run_stage(recipe: Recipe, stage: str) -> Path:
+    try:
+        return Stage(recipe, stage).run()
+    except OSError as error:
+        if not is_disk_full(error, home()):
+            raise
+        raise UserError(f"The disk of {home()} is full: free some room and run the same command again.") from None
 
 
 def output_of(recipe: Recipe, stage: str) -> Path:

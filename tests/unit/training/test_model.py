@@ -52,7 +52,7 @@ def test_what_is_saved_is_a_plain_model(tmp_path) -> None:
 def test_matmul_attention_equals_sdpa_with_grouped_heads_and_left_padding() -> None:
     torch.manual_seed(0)
     model = build_model(ModelSection(depth=2, hidden=64, heads=4, kv_heads=2, head_dim=16), 128, 2, 0).eval()
-    ids = torch.randint(4, 128, (3, 24))
+    ids = torch.randint(4, 128, (3, 300))  # longer than two blocks
     mask = torch.ones_like(ids)
     mask[1, :7] = 0
     expected = model(ids, attention_mask=mask).logits

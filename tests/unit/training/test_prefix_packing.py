@@ -100,8 +100,8 @@ def loss_alone(model: PreTrainedModel, document: Document) -> tuple[torch.Tensor
 @pytest.mark.parametrize("prefix", [(), (11, 12, 13, 14, 15)], ids=["no prefix", "shared prefix"])
 def test_logits_and_loss_equal_those_of_each_document_alone(model: PreTrainedModel, prefix: tuple[int, ...]) -> None:
     rng = random.Random(1)
-    documents = [document(rng, prefix) for _ in range(12)]
-    rows = pack(documents, 64, 0, rng)
+    documents = [document(rng, prefix, longest=60) for _ in range(12)]
+    rows = pack(documents, 160, 0, rng)
     batch = collate(list(rows))
     inputs = {
         "input_ids": batch["input_ids"],
