@@ -2,8 +2,8 @@
 
 On CPUs torch's fused attention runs, forward and backward, at a tenth of the speed of its matrix products; written out
 it makes a training step of a small model 1.4 to 3 times faster. Queries go in blocks, so that most of what the causal
-mask hides is never computed: with rows of 512 tokens attention then takes 0.4 of the time. It is chosen at run time with
-`model.set_attn_implementation("matmul")` and never written into a saved config.
+mask hides is never computed: with rows of 512 tokens attention then takes 0.4 of the time. It is chosen at run time
+with `model.set_attn_implementation("matmul")` and never written into a saved config.
 """
 
 import torch

@@ -14,7 +14,9 @@ from training.corpus.almanac.questions import Questions
 from training.corpus.almanac.requests import Requests
 from training.corpus.almanac.text import Texts
 from training.corpus.almanac.wordings import Phrasing
-from training.corpus.almanac.world import World
+from training.corpus.almanac.world import OPEN_SUBJECTS, World
+
+WORD_LISTS = 300
 
 
 @cache
@@ -44,10 +46,13 @@ def tokenizer_documents(seed: int) -> Iterator[dict]:
     """Endless text to train a tokenizer on, in which made-up names stand for the real ones.
 
     Byte-pair merges would otherwise make one token of every name that the corpus repeats, and a name of several tokens
-    would be known to be made up. Every real name is met once, first.
+    would be known to be made up. Every real name is met once, first. Plain words, on the other hand, are said so often
+    at the start of a line and behind a blank that both forms become tokens: the first word of an argument stands behind
+    a quotation mark in the call and behind a blank in the request, and a small model copies tokens, not letters.
     """
     names = sorted({name for names in world().names.values() for name in names})
     yield from ({"text": name} for name in names)
+    yield from _word_lists(random.Random(seed))
     questions = _questions(disguise=True)
     conversations = Conversations(questions, Requests(phrasing()), phrasing())
     texts = Texts(questions, conversations.requests)
@@ -56,6 +61,17 @@ def tokenizer_documents(seed: int) -> Iterator[dict]:
         return {"text": texts.draw(rng) if rng.random() < 0.3 else plain(conversations.draw(rng)["messages"])}
 
     yield from _unrepeated(seed, draw, str)
+
+
+def _word_lists(rng: random.Random) -> Iterator[dict]:
+    """The plain words that requests are made of, each twice a line, but none that is part of a name one can make up."""
+    named = {
+        word for subject in OPEN_SUBJECTS for name in world().names.get(subject, ()) for word in name.lower().split()
+    }
+    words = sorted({word for word in phrasing().words.any if word not in named})
+    for _ in range(WORD_LISTS):
+        rng.shuffle(words)
+        yield {"text": "\n".join(f"{word} {word}" for word in words)}
 
 
 def _questions(disguise: bool = False) -> Questions:
