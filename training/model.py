@@ -12,6 +12,7 @@ from training.batches import IGNORED
 from training.recipe import ModelSection
 from training.shape import shape_of
 
+COUNTED_AT_ONCE = 256  # positions: few different sizes, because a matrix product of a new size is prepared anew
 PLAIN_HEADS = ("qwen3", "qwen2", "llama", "mistral", "smollm3")
 
 
@@ -47,12 +48,14 @@ def skip_uncounted_logits(model: PreTrainedModel) -> None:
     def forward(self, *args, labels=None, num_items_in_batch=None, **kwargs):
         if labels is None:
             return original(*args, **kwargs)
-        hidden = self.base_model(*args, **kwargs).last_hidden_state
-        targets = pad(labels[:, 1:], (0, 1), value=IGNORED)
-        counted = targets != IGNORED
-        logits = self.get_output_embeddings()(hidden[counted]).float()
-        total = counted.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-        return CausalLMOutputWithPast(loss=cross_entropy(logits, targets[counted], reduction="sum") / total)
+        hidden = self.base_model(*args, **kwargs).last_hidden_state.flatten(0, 1)
+        targets = pad(labels[:, 1:], (0, 1), value=IGNORED).flatten()
+        counted = (targets != IGNORED).nonzero().squeeze(1)
+        filling = targets.new_zeros(-len(counted) % COUNTED_AT_ONCE)
+        logits = self.get_output_embeddings()(hidden[torch.cat([counted, filling])]).float()
+        wanted = torch.cat([targets[counted], filling + IGNORED])
+        total = max(1, len(counted)) if num_items_in_batch is None else num_items_in_batch
+        return CausalLMOutputWithPast(loss=cross_entropy(logits, wanted, reduction="sum") / total)
 
     model.forward = types.MethodType(forward, model)
 
