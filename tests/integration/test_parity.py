@@ -1,6 +1,7 @@
 """What training sees is what serving gets: the same token ids, the same greedy answers, the same probabilities."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_training_and_vllm_turn_a_conversation_into_the_same_tokens(grown_tiny, 
         messages = [SYSTEM, *document["messages"]]
         request = {
             "model": engine.model_name,
-            "messages": messages,
+            "messages": [as_sent(message) for message in messages],
             "tools": tool_schemas(),
             "add_generation_prompt": False,
         }
@@ -93,6 +94,15 @@ def test_training_and_vllm_answer_alike(grown_tiny, tokenizer, engine, vllm, pro
         for prompt, choice in zip(prompts, choices, strict=True)
     )
     assert worst < 1e-3
+
+
+def as_sent(message: dict) -> dict:
+    """A message as it goes over HTTP, where the arguments of a call are a string."""
+    calls = [
+        call | {"function": call["function"] | {"arguments": json.dumps(call["function"]["arguments"])}}
+        for call in message.get("tool_calls", ())
+    ]
+    return message | {"tool_calls": calls} if calls else message
 
 
 @torch.no_grad()
