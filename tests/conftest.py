@@ -1,5 +1,6 @@
 """What every test may use: a home of its own, tiny real models, and one real server that the whole session shares."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from serving.text_engine import TextEngine
+
+
+# A shell's background job starts with SIGINT ignored, and so would every process that a test starts to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

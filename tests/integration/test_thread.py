@@ -63,12 +63,12 @@ def test_it_is_served_asked_and_examined(grown_tiny: Path, session_home: Path, t
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
-    [(("train", "run", "no-such-recipe"), "no-such-recipe"), (("serve", "no-such-model"), "no-such-model")],
+    ("arguments", "code", "said"),
+    [(("train", "run", "no-such-recipe"), 2, "no-such-recipe"), (("serve", "no-such-model"), 3, "no-such-model")],
 )
-def test_what_is_not_there_is_one_sentence(arguments: tuple[str, ...], said: str):
+def test_what_is_not_there_is_one_sentence(arguments: tuple[str, ...], code: int, said: str):
     failed = homegrown(*arguments)
-    assert failed.returncode == 2
+    assert failed.returncode == code
     assert said in failed.stderr
     assert len(failed.stderr.strip().splitlines()) == 1
     assert "Traceback" not in failed.stderr

@@ -82,10 +82,8 @@ def test_a_full_disk_is_one_sentence(job: Path) -> None:
 def test_ranks_die_with_their_parent(job: Path, signal: int) -> None:
     write_work(job, 'job.with_name("pid" + os.environ["RANK"]).write_text(str(os.getpid())); time.sleep(600)')
     script = f"""
-        import signal
         from pathlib import Path
         from training.launch import Layout, run_ranks
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
         run_ranks("work", Path({str(job)!r}), Layout("cpu", 2, 1))
     """
     parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
