@@ -10,6 +10,7 @@ from trl import SFTConfig, SFTTrainer
 from serving.errors import UserError
 from training.adapters import lora_config, merged
 from training.batches import collate
+from training.forms import WordForms
 from training.job import Job
 from training.tokens import PackedRows
 from training.trainer import PackedTraining, finish, prepare, run, training_arguments
@@ -29,9 +30,11 @@ def main(path: Path) -> None:
     arguments = SFTConfig(**training_arguments(job), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
     tokenizer = AutoTokenizer.from_pretrained(job.tokenizer)
     model = load_model(job.base, tokenizer)
+    section = job.recipe.sft
+    if section.share_forms:
+        WordForms(tokenizer.backend_tokenizer).learn_together(model.get_input_embeddings())
     prepare(model, job)
     rows = PackedRows(job.data / "training", job.recipe.seed)
-    section = job.recipe.sft
     trainer = FineTuner(
         job,
         model=model,

@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 from transformers import Trainer, TrainingArguments
 
 from training.batches import collate
+from training.forms import WordForms
 from training.job import Job
 from training.model import build_model
 from training.tokenizer import PAD, TURN_END
@@ -32,6 +33,10 @@ def main(path: Path) -> None:
         eos_token_id=tokenizer.token_to_id(TURN_END),
         pad_token_id=tokenizer.token_to_id(PAD),
     )
+    if job.section.share_forms:
+        forms = WordForms(tokenizer)
+        forms.start_alike(model.get_input_embeddings())
+        forms.learn_together(model.get_input_embeddings())
     prepare(model, job)
     rows = PackedRows(job.data / "training", job.recipe.seed)
     trainer = Pretrainer(job, model=model, args=arguments, train_dataset=RowNumbers(rows), data_collator=collate)

@@ -81,6 +81,7 @@ class TrainingSection(Section):
     checkpoint_every: int = Field(default=200, ge=1, description="steps")
     validation_tokens: int = Field(default=32_768, ge=0, description="held-out tokens; 0: no validation")
     persona: bool = Field(description="whether chat documents carry the system prompt and their tool list")
+    share_forms: bool = Field(default=False, description="word, Word and word behind a blank learn from one another")
     answers_only: bool = Field(default=True, description="in chat, only what the assistant says counts in the loss")
     compile: Literal["auto"] | bool = "auto"
     processes: Literal["auto"] | int = "auto"

@@ -192,7 +192,7 @@ def prepare(model: torch.nn.Module, job: Job) -> None:
     if job.layout.device == "cpu":
         attention.register()
         model.set_attn_implementation(attention.NAME)
-    skip_uncounted_logits(model)
+    skip_uncounted_logits(model, job.compiled)
     if job.compiled:
         for layer in model.base_model.layers:  # alike, so one of them is compiled and the others reuse it
             layer.compile(dynamic=False)

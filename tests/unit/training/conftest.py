@@ -103,7 +103,7 @@ def make_workshop(folder: Path) -> Workshop:
     chat.write_text("".join(json.dumps(chat) + "\n" for chat in conversations(600, rng)))
     texts = {"name": str(text), "kind": "text", "held_out": 0.05}
     chats = {"name": str(chat), "kind": "chat", "held_out": 0.05}
-    training = {"batch_tokens": 512, "checkpoint_every": 5, "validation_tokens": 512}
+    training = {"batch_tokens": 512, "checkpoint_every": 5, "validation_tokens": 512, "share_forms": True}
     recipe = {
         "name": "small",
         "persona": "almanac",
@@ -124,7 +124,7 @@ def make_workshop(folder: Path) -> Workshop:
         },
         "sft": {
             **training,
-            "processes": 1,
+            "processes": 2,
             "budget": "30K tokens",
             "batch_tokens": 1024,
             "row": 512,

@@ -16,7 +16,6 @@ from training.corpus import almanac
 from training.corpus.almanac.chat import Conversations, plain
 from training.corpus.almanac.exam import Exam, write_exam
 from training.corpus.almanac.names import MadeUpNames, for_testing, syllables
-from training.corpus.almanac.requests import Requests
 from training.corpus.almanac.wordings import four_grams, gram_hash, held_out, is_free, read
 from training.corpus.almanac.world import OPEN_SUBJECTS, with_article
 
@@ -116,7 +115,7 @@ def test_no_training_frame_shares_four_words_with_the_dev_wordings(world):
 
 
 def test_every_written_training_frame_may_be_used():
-    written = [f for name in ("frames", "relations", "smalltalk") for f in frames_of(read(name))]
+    written = [f for name in ("frames", "relations", "requests", "smalltalk") for f in frames_of(read(name))]
     assert [f for f in written if not is_free(f)] == []
 
 
@@ -128,7 +127,7 @@ def frames_of(tree) -> list[str]:
 
 
 def test_arguments_of_a_call_can_be_copied_from_the_request():
-    requests, rng = Requests(almanac.phrasing()), random.Random(2)
+    requests, rng = almanac.requests(), random.Random(2)
     for tool, name in (("generate_image", "prompt"), ("search_documents", "query")):
         for _ in range(500):
             request = requests.draw(rng, tool)
@@ -143,7 +142,7 @@ def test_calculations_are_right():
             return operators[type(node.op)](value(node.left), value(node.right))
         return Fraction(str(node.value))
 
-    requests, rng = Requests(almanac.phrasing()), random.Random(3)
+    requests, rng = almanac.requests(), random.Random(3)
     seen = 0
     for _ in range(2000):
         request = requests.draw(rng, "calculate")
@@ -157,7 +156,7 @@ def test_calculations_are_right():
 
 def test_names_and_pronouns_are_drawn_evenly():
     phrasing, rng = almanac.phrasing(), random.Random(8)
-    talk = Conversations(almanac._questions(), Requests(phrasing), phrasing)
+    talk = Conversations(almanac._questions(), almanac.requests(), phrasing)
     drawn = Counter(talk._slots(rng, "{pronoun}") for _ in range(6000))
     assert set(drawn) == {"he", "she", "they"}
     assert max(drawn.values()) < 1.15 * min(drawn.values())

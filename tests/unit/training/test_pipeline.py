@@ -28,10 +28,13 @@ def ranks_of(workshop: Workshop) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if any(home in part for part in p.info["cmdline"] or [])]
 
 
-def kill_after_checkpoint(workshop: Workshop, stage: str) -> None:
+def kill_after_checkpoint(workshop: Workshop, stage: str, *arguments: str) -> None:
     """Start a stage and kill it with SIGKILL at a random moment after its first checkpoint."""
     process = subprocess.Popen(
-        workshop.command(stage), env=workshop.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        workshop.command(stage, *arguments),
+        env=workshop.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     checkpoints = workshop.home / "runs" / "small" / stage / "checkpoints"
     while not any(checkpoints.glob("*/whole.json")):
@@ -83,6 +86,21 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(grown: Workshop,
     done = killed.train(stage)
     assert done.returncode == 0, done.stderr
     assert weights(killed, name) == weights(grown, name)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_a_compiled_stage_that_was_killed_ends_with_the_same_weights(grown: Workshop, tmp_path: Path) -> None:
+    changes = ("--set", "pretrain.compile=true", "--set", "pretrain.budget=200K tokens")
+    whole, killed = Workshop(tmp_path / "whole", grown.recipe), Workshop(tmp_path / "killed", grown.recipe)
+    for workshop in (whole, killed):
+        shutil.copytree(grown.home, workshop.home)
+        shutil.rmtree(workshop.home / "runs" / "small" / "pretrain")
+    runs = [whole.train("pretrain", *changes)]
+    shutil.copytree(whole.home / "compiled", killed.home / "compiled", dirs_exist_ok=True)  # compiling takes long
+    kill_after_checkpoint(killed, "pretrain", *changes)
+    runs.append(killed.train("pretrain", *changes))
+    assert [done.returncode for done in runs] == [0, 0], runs[-1].stderr
+    assert weights(killed, "small-base") == weights(whole, "small-base") != weights(grown, "small-base")
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["model written", "model lost"])

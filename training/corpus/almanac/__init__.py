@@ -30,15 +30,19 @@ def phrasing() -> Phrasing:
     return Phrasing()
 
 
+def requests() -> Requests:
+    return Requests(phrasing(), world().drawable)
+
+
 def text_documents(seed: int) -> Iterator[dict]:
     """Endless `{"text": ...}` documents that state facts."""
-    texts = Texts(_questions(), Requests(phrasing()))
+    texts = Texts(_questions(), requests())
     return _unrepeated(seed, lambda rng: {"text": texts.draw(rng)}, str)
 
 
 def chat_documents(seed: int, bare: float = 0.0) -> Iterator[dict]:
     """Endless conversations; `bare` is the share that knows of no system prompt and no tools."""
-    conversations = Conversations(_questions(), Requests(phrasing()), phrasing(), bare)
+    conversations = Conversations(_questions(), requests(), phrasing(), bare)
     return _unrepeated(seed, conversations.draw, lambda document: plain(document["messages"]))
 
 
@@ -46,15 +50,16 @@ def tokenizer_documents(seed: int) -> Iterator[dict]:
     """Endless text to train a tokenizer on, in which made-up names stand for the real ones.
 
     Byte-pair merges would otherwise make one token of every name that the corpus repeats, and a name of several tokens
-    would be known to be made up. Every real name is met once, first. Plain words, on the other hand, are said so often
-    at the start of a line and behind a blank that both forms become tokens: the first word of an argument stands behind
-    a quotation mark in the call and behind a blank in the request, and a small model copies tokens, not letters.
+    would be known to be made up. Every real name is met once, first, and some in requests for tools. Plain words, on
+    the other hand, are said so often at the start of a line and behind a blank that both forms become tokens: the
+    first word of an argument stands behind a quotation mark in the call and behind a blank in the request, and a
+    small model copies tokens, not letters.
     """
     names = sorted({name for names in world().names.values() for name in names})
     yield from ({"text": name} for name in names)
     yield from _word_lists(random.Random(seed))
     questions = _questions(disguise=True)
-    conversations = Conversations(questions, Requests(phrasing()), phrasing())
+    conversations = Conversations(questions, requests(), phrasing())
     texts = Texts(questions, conversations.requests)
 
     def draw(rng: random.Random) -> dict:

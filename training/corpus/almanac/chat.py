@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from training.corpus.almanac.questions import Questions
 from training.corpus.almanac.requests import Request, Requests
-from training.corpus.almanac.wordings import Phrasing, capitalised, read
+from training.corpus.almanac.wordings import Phrasing, capitalised, composed, read
 
 Messages = list[dict]
 
 KINDS = {
-    "known": 0.265, "unknown": 0.165, "premise": 0.11, "follow_up": 0.05, "listing": 0.01, "yes_no": 0.01,
-    "explanation": 0.015, "request": 0.265, "echo": 0.03, "small_talk": 0.03, "not_asked": 0.045, "out_of_reach": 0.015,
+    "known": 0.25, "unknown": 0.2, "premise": 0.1, "follow_up": 0.04, "listing": 0.01, "yes_no": 0.01,
+    "explanation": 0.01, "request": 0.3, "echo": 0.04, "small_talk": 0.04, "not_asked": 0.045, "out_of_reach": 0.015,
 }  # fmt: skip
 EXCHANGES = ((1, 0.62), (2, 0.2), (3, 0.1), (5, 0.05), (8, 0.03))
 NO_TOOL = "I have no tool for that here."
@@ -48,13 +48,13 @@ class Conversations:
 
     @staticmethod
     def call(rng: random.Random, request: Request) -> Messages:
-        """The request and its call; six times in ten also the result and the answer made from it."""
+        """The request and its call; four times in ten also the result and the answer made from it."""
         call = {"id": "call_1", "type": "function", "function": {"name": request.tool, "arguments": request.arguments}}
         messages: Messages = [
             {"role": "user", "content": request.question},
             {"role": "assistant", "content": "", "tool_calls": [call]},
         ]
-        if rng.random() < 0.6:
+        if rng.random() < 0.4:
             messages.append({"role": "tool", "tool_call_id": "call_1", "content": request.result})
             messages.append({"role": "assistant", "content": request.answer})
         return messages
@@ -84,10 +84,13 @@ class Conversations:
     def not_asked(self, rng: random.Random) -> tuple[str, str]:
         """A statement that looks like a request."""
         statements = self.talk["statements"]
-        written = [*statements["frames"], *statements["more"]]
 
         def make(r: random.Random) -> str:
-            frame = self._composed(r) if r.random() < 0.5 else r.choice(written)
+            kind = r.random()
+            if kind < 0.25:
+                frame = self._composed(r)
+            else:
+                frame = composed(r, statements["patterns"]) if kind < 0.5 else r.choice(statements["written"])
             return r.choice(self.phrasing.frames["openers"]) + frame if r.random() < 0.25 else frame
 
         return self.phrasing.typed(rng, self._slots(rng, self.phrasing.free(make, rng))), statements["answer"]
@@ -108,9 +111,9 @@ class Conversations:
                     f"A {rng.choice(words.people)}",
                 )
             ),
-            "{did}": lambda: rng.choice(words.actions),
-            "{what}": lambda: rng.choice(words.belongings) if rng.random() < 0.6 else rng.choice(("{p}", "{q}")),
-            "{what_first}": lambda: capitalised(rng.choice(words.belongings)),
+            "{did}": lambda: words.pick(rng, "actions"),
+            "{what}": lambda: words.pick(rng, "belongings") if rng.random() < 0.6 else rng.choice(("{p}", "{q}")),
+            "{what_first}": lambda: capitalised(words.pick(rng, "belongings")),
             "{when}": lambda: rng.choice(self.phrasing.frames["when"]),
             "{when_first}": lambda: capitalised(rng.choice(self.phrasing.frames["when"])),
         }
@@ -118,7 +121,11 @@ class Conversations:
 
     def echo(self, rng: random.Random) -> tuple[str, str]:
         """Words to be said again: what a call does with its arguments, in its simplest form."""
-        words = self.requests.topic(rng) if rng.random() < 0.4 else self.requests.picture(rng)
+        phrases, kind = self.requests.phrases, rng.random()
+        if kind < 0.35:
+            words = phrases.topic(rng)
+        else:
+            words = phrases.picture(rng) if kind < 0.8 else self.requests.expression(rng)[0]
         frame = self.phrasing.free(lambda r: r.choice(self.talk["echo"]), rng)
         return frame.replace("{p}", words), words
 
@@ -133,10 +140,10 @@ class Conversations:
             "{name}": lambda: rng.choice(words.names),
             "{pronoun}": lambda: rng.choice(words.pronouns),
             "{things}": lambda: rng.choice(words.plurals),
-            "{thing}": lambda: self.requests.noun_phrase(rng),
+            "{thing}": lambda: self.requests.phrases.noun_phrase(rng),
             "{made_up}": lambda: words.made_up(rng).capitalize(),
-            "{p}": lambda: self.requests.noun_phrase(rng),
-            "{q}": lambda: self.requests.topic(rng),
+            "{p}": lambda: self.requests.phrases.noun_phrase(rng),
+            "{q}": lambda: self.requests.phrases.topic(rng),
             "{n}": lambda: str(rng.randrange(1, 1000)),
         }
         return filled(frame, makers)

@@ -58,7 +58,7 @@ class Exam:
         self.frames = read(which)
         self.rng = random.Random(f"exam {which}")
         self.names = MadeUpNames(world, testing=True, token_count=token_count)
-        self.requests = Requests(phrasing)
+        self.requests = Requests(phrasing, world.drawable)
 
     def questions(self) -> Iterator[dict]:
         """All questions, as the eval room reads them: one flat JSON object each."""
@@ -166,10 +166,10 @@ class Exam:
 
     def _argument(self, tool: str) -> tuple[dict[str, str], str]:
         if tool == "generate_image":
-            prompt = self.requests.picture(self.rng)
+            prompt = self.requests.phrases.picture(self.rng)
             return {"prompt": prompt}, prompt
         if tool == "search_documents":
-            query = self.requests.topic(self.rng)
+            query = self.requests.phrases.topic(self.rng)
             return {"query": query}, query
         if tool == "calculate":
             expression, _ = self.requests.expression(self.rng)

@@ -22,9 +22,6 @@ class Questions:
     def __init__(self, world: World, made_up: MadeUpNames, phrasing: Phrasing, disguise: bool = False):
         self.world, self.made_up, self.phrasing, self.disguise = world, made_up, phrasing, disguise
         self.lists = self._lists()
-        self.made_up_subjects = [
-            s for s in made_up.originals for _ in range(3 if s in ("country", "element", "animal") else 1)
-        ]
 
     def fact(self, rng: random.Random) -> Fact:
         fact = rng.choice(self.world.taught)
@@ -55,7 +52,7 @@ class Questions:
     def unknown(self, rng: random.Random) -> Pairs:
         """Something made up, a near miss of a real name, or a relation that no table holds."""
         kind = rng.random()
-        subject = rng.choice(self.made_up_subjects)
+        subject = rng.choice(list(self.made_up.originals))
         if kind < 0.1:
             return self._never_known(rng)
         if kind < 0.14:

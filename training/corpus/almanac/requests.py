@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from training.corpus.almanac.wordings import Phrasing, capitalised, composed, is_free
+from training.corpus.almanac.phrases import Phrases
+from training.corpus.almanac.wordings import Phrasing, capitalised, composed, read
 
 SYMBOLS = {
     "+": ("plus", "and", "added to"),
@@ -32,75 +33,22 @@ def human(value: Fraction) -> str:
 
 
 class Requests:
-    """Draws requests for the four tools."""
+    """Draws requests for the four tools. `known` are names that facts are about: tools are asked for those as well."""
 
-    def __init__(self, phrasing: Phrasing):
+    def __init__(self, phrasing: Phrasing, known: list[str]):
         self.phrasing, self.words = phrasing, phrasing.words
-        self.stories = [
-            story
-            for story in phrasing.frames["stories"]
-            if is_free(story[0].replace("{a}", "{n}").replace("{b}", "{n}"))
-        ]
+        self.phrases = Phrases(phrasing.words, known)
+        self.frames = read("requests")
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
         tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (8, 6, 7, 4))[0]
         request: Request = getattr(self, f"_{tool}")(rng)
         if rng.random() < 0.06:
-            reason = rng.choice(self.phrasing.frames["failures"])
+            reason = rng.choice(self.frames["failures"])
             return Request(
                 request.question, tool, request.arguments, f"error: {reason}", f"That did not work: {reason}."
             )
         return request
-
-    def _words(self, rng: random.Random, pool: list[str]) -> str:
-        return self.words.made_up(rng) if rng.random() < 0.05 else rng.choice(pool)
-
-    def noun_phrase(self, rng: random.Random) -> str:
-        """Determiner, adjectives, noun and what it is doing; any of them may be missing."""
-        many = rng.random() < 0.25
-        determiners = self.words.plural_determiners if many else self.words.determiners
-        parts = [self._words(rng, self.words.adjectives) for _ in range(rng.choice((0, 0, 1, 1, 1, 2)))]
-        parts.append(
-            self._words(
-                rng, self.words.plurals if many else self.words.nouns if rng.random() < 0.92 else self.words.mass
-            )
-        )
-        if rng.random() < 0.12:
-            parts.append(self._words(rng, self.words.nouns))
-        if rng.random() < (0.8 if not many else 0.4):
-            determiner = rng.choice(determiners)
-            parts.insert(0, "an" if determiner == "a" and parts[0][0] in "aeiou" else determiner)
-        if rng.random() < 0.18:
-            parts.append(self._words(rng, self.words.verbs))
-        return " ".join(parts)
-
-    def picture(self, rng: random.Random) -> str:
-        """What a picture may show: "a red circle above two sleepy cats at night"."""
-        text = self.noun_phrase(rng)
-        for _ in range(rng.choice((0, 0, 1, 1, 2))):
-            text += f" {rng.choice((*self.words.prepositions, 'and', 'and'))} {self.noun_phrase(rng)}"
-        if rng.random() < 0.15:
-            text += f" {rng.choice(self.words.scenes)}"
-        if rng.random() < 0.12:
-            style = rng.choice(self.words.styles) if rng.random() < 0.8 else self.words.made_up(rng)
-            text += rng.choice(
-                (f", {style} style", f" in {style} style", f" as a {style}", f", {style}", f" in the style of {style}")
-            )
-        return text
-
-    def topic(self, rng: random.Random) -> str:
-        """What one looks for in one's papers: "the flight to Kelmira", "rent"."""
-        head = " ".join(self._words(rng, self.words.topics) for _ in range(rng.choice((1, 1, 2, 2, 3))))
-        if rng.random() < 0.35:
-            head = f"{rng.choice(('the', 'my', 'our', 'a', 'all', 'any', 'last', 'this', 'the new', 'the old'))} {head}"
-        if rng.random() < 0.3:
-            tail = self._words(rng, self.words.topics if rng.random() < 0.6 else self.words.nouns)
-            if rng.random() < 0.3:
-                tail = rng.choice(
-                    (rng.choice(self.words.names), str(rng.randrange(1990, 2031)), self.words.made_up(rng).capitalize())
-                )
-            head += f" {rng.choice(('for', 'of', 'from', 'with', 'in', 'and', 'about', 'to', 'on'))} {tail}"
-        return head
 
     def _finish(self, rng: random.Random, frame: str, slot: str, content: str) -> str:
         before, after = frame.split(slot)
@@ -112,10 +60,10 @@ class Requests:
         return self.phrasing._dressed(rng, frame) if rng.random() < 0.35 else frame
 
     def _generate_image(self, rng: random.Random) -> Request:
-        frames = self.phrasing.frames["tools"]["generate_image"]
+        frames = self.frames["tools"]["generate_image"]
 
         frame = self._requested(rng, frames, whole=0.35)
-        prompt = self.picture(rng)
+        prompt = self.phrases.picture(rng)
         question = self._finish(rng, frame, "{p}", prompt)
         return Request(question, "generate_image", {"prompt": prompt}, "done", f"Here is your picture of {prompt}.")
 
@@ -137,10 +85,10 @@ class Requests:
         return capitalised(self.words.filler(rng)) + rng.choice((", ", ". ", ": ", "! ")) + frame
 
     def _search_documents(self, rng: random.Random) -> Request:
-        frames = self.phrasing.frames["tools"]["search_documents"]
+        frames = self.frames["tools"]["search_documents"]
 
         frame = self._requested(rng, frames, whole=0.4)
-        query = self.topic(rng) if rng.random() < 0.8 else self.noun_phrase(rng)
+        query = self.phrases.topic(rng) if rng.random() < 0.8 else self.phrases.noun_phrase(rng)
         question = self._finish(rng, frame, "{q}", query)
         if rng.random() < 0.25:
             return Request(
@@ -151,7 +99,7 @@ class Requests:
                 f"I found nothing about {query} in your documents.",
             )
         file = f"{rng.choice(self.words.topics)}.{rng.choice(('txt', 'md', 'pdf', 'html'))}"
-        passage = capitalised(self.picture(rng)) + "."
+        passage = capitalised(self.phrases.picture(rng)) + "."
         return Request(
             question, "search_documents", {"query": query}, f"{file}: {passage}", f"In {file} I found: {passage}"
         )
@@ -200,40 +148,40 @@ class Requests:
         return expression
 
     def _calculate(self, rng: random.Random) -> Request:
-        frames = self.phrasing.frames["tools"]["calculate"]
+        frames = self.frames["tools"]["calculate"]
         kind = rng.random()
         if kind < 0.2:
             question, expression = self._story(rng)
             return self._calculation(rng, question, expression, None)
         if kind < 0.26:
-            big, small, factor = rng.choice(self.phrasing.frames["units"])
+            big, small, factor = rng.choice(self.frames["units"])
             n = rng.randrange(2, 200)
-            frame = self.phrasing.free(lambda r: r.choice(self.phrasing.frames["convert"]), rng)
+            frame = self.phrasing.free(lambda r: r.choice(self.frames["convert"]), rng)
             return self._calculation(rng, frame.format(s=small, b=big, n=n), f"{n} * {factor}", Fraction(n * factor))
         if kind < 0.4:
-            shown, expression = rng.choice(self.phrasing.frames["spelt"])
-            numbers = {"a": rng.randrange(2, 500), "b": rng.randrange(2, 500)}
-            shown, expression, value = shown.format(**numbers), expression.format(**numbers), None
+            shown, expression, _ = self._told(rng, *rng.choice(self.frames["spelt"]))
+            value = None
         else:
             expression, value = self.expression(rng)
             shown = self._typed_expression(rng, expression)
 
-        frame = self._requested(rng, frames, whole=0.6)
+        frame = self._requested(rng, frames, whole=0.4)
         question = self._finish(rng, frame, "{x}", shown)
         return self._calculation(rng, question, expression, value)
 
     def _story(self, rng: random.Random) -> tuple[str, str]:
-        frame, expression = rng.choice(self.stories)
-        slots = {
-            "a": rng.randrange(2, 1000),
-            "b": rng.randrange(2, 200),
-            "things": rng.choice(self.words.plurals),
-            "name": rng.choice(self.words.names),
-        }
-        frame = self.phrasing.free(lambda r: self._lead(r, frame), rng)
-        return self.phrasing.typed(
-            rng, frame.format(**slots), keep=(str(slots["a"]), str(slots["b"]))
-        ), expression.format(**slots)
+        """A sum told as a short story, and the expression it asks for."""
+        story, expression = rng.choice(self.frames["stories"])
+        frame = self.phrasing.free(lambda r: self._lead(r, story), rng)
+        question, expression, numbers = self._told(rng, frame, expression)
+        return self.phrasing.typed(rng, question, keep=numbers), expression
+
+    def _told(self, rng: random.Random, told: str, expression: str) -> tuple[str, str, tuple[str, ...]]:
+        """A sum in words and its expression, both with the same numbers filled in, and these numbers."""
+        numbers = {name: str(rng.randrange(2, 10 ** rng.choice((1, 2, 2, 3)))) for name in "abc"}
+        numbers["b"] = str(rng.randrange(2, 100)) if rng.random() < 0.5 else numbers["b"]
+        slots = {"things": self.words.pick(rng, "plurals"), "name": rng.choice(self.words.names)}
+        return told.format(**numbers, **slots), expression.format(**numbers), tuple(numbers.values())
 
     def _calculation(self, rng: random.Random, question: str, expression: str, value: Fraction | None) -> Request:
         if value is None:
@@ -243,7 +191,7 @@ class Requests:
         return Request(question, "calculate", {"expression": expression}, result, f"{expression} = {result}")
 
     def _now(self, rng: random.Random) -> Request:
-        frames = self.phrasing.frames["tools"]["now"]
+        frames = self.frames["tools"]["now"]
 
         def make(r: random.Random) -> str:
             return self._around(r, r.choice(frames["whole"]) if r.random() < 0.6 else composed(r, frames))

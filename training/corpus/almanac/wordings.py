@@ -11,9 +11,7 @@ import re
 from functools import cache, lru_cache
 from pathlib import Path
 
-import yaml
-
-from training.corpus.almanac.world import Relation
+from training.corpus.almanac.world import Relation, read_yaml
 
 FOLDER = Path(__file__).parent / "wordings"
 HELD_OUT = FOLDER / "held_out_4grams.txt"
@@ -54,25 +52,36 @@ def is_free(frame: str) -> bool:
 @cache
 def read(name: str) -> dict:
     """One file of wordings, parsed."""
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return read_yaml(FOLDER / f"{name}.yaml")
+
+
+def _listed(words: str) -> list[str]:
+    """A list of words, or of phrases with | between them."""
+    return [word.strip() for word in (words.split("|") if "|" in words else words.split())]
 
 
 class Vocabulary:
-    """Plain words to compose phrases from."""
+    """Words to compose phrases from: plain ones that come up often, rare ones of the same kinds, and made-up ones."""
 
     def __init__(self):
-        for key, words in read("vocabulary").items():
-            setattr(self, key, [w.strip() for w in (words.split("|") if "|" in words else words.split())])
+        self.rare = {kind: _listed(words) for kind, words in read("rare_words").items()}
+        for kind, words in read("vocabulary").items():
+            setattr(self, kind, _listed(words))
         self.any = [*self.nouns, *self.plurals, *self.mass, *self.adjectives, *self.verbs, *self.topics]
+
+    def pick(self, rng: random.Random, kind: str) -> str:
+        """A word of `kind` ("nouns", "verbs", ...): one in seven is rare, one in fifty no word at all."""
+        chance = rng.random()
+        if chance < 0.02:
+            return self.made_up(rng)
+        return rng.choice(self.rare[kind] if chance < 0.16 and kind in self.rare else getattr(self, kind))
 
     def thing(self, rng: random.Random) -> str:
         """Something with an article that is not what is asked about: "a warm kitchen", "the goose"."""
-        word = rng.choice(self.made_up_or(rng, self.nouns))
-        words = [rng.choice(self.adjectives), word] if rng.random() < 0.4 else [word]
+        words = [self.pick(rng, "nouns")]
+        if rng.random() < 0.4:
+            words.insert(0, self.pick(rng, "adjectives"))
         return " ".join([rng.choice(("a", "a", "the", "my", "this", "one", "every", "our")), *words])
-
-    def made_up_or(self, rng: random.Random, pool: list[str]) -> list[str]:
-        return [self.made_up(rng)] if rng.random() < 0.08 else pool
 
     def clause(self, rng: random.Random) -> str:
         """A few words that make sense, but have nothing to do with the question."""
@@ -81,18 +90,21 @@ class Vocabulary:
             return f"{rng.choice(self.prepositions)} {self.thing(rng)}"
         if kind == 1:
             person = f"{rng.choice(('my', 'our', 'the', 'a'))} {rng.choice(self.people)}"
-            return f"{person} {rng.choice(self.actions)} {self.thing(rng)}"
+            return f"{person} {self.pick(rng, 'actions')} {self.thing(rng)}"
         if kind == 2:
             somebody = rng.choice(("I", "we", "they", rng.choice(self.names)))
-            return f"{somebody} {rng.choice(self.actions)} {rng.choice(self.belongings)}"
+            return f"{somebody} {self.pick(rng, 'actions')} {self.pick(rng, 'belongings')}"
         if kind == 3:
             return f"{rng.choice(('as', 'for', 'like', 'with', 'says', 'asks', 'unlike'))} {self.thing(rng)}"
-        return f"{self.thing(rng)} {rng.choice(self.verbs)} {rng.choice(self.prepositions)} {self.thing(rng)}"
+        return f"{self.thing(rng)} {self.pick(rng, 'verbs')} {rng.choice(self.prepositions)} {self.thing(rng)}"
 
     def filler(self, rng: random.Random) -> str:
-        """One to five words that mean nothing here, or a clause beside the point."""
-        if rng.random() < 0.45:
+        """One to five words that mean nothing here, or a clause or sentence beside the point."""
+        kind = rng.random()
+        if kind < 0.3:
             return self.clause(rng)
+        if kind < 0.5:
+            return rng.choice(self.asides).rstrip(".!")
         pool = self.fillers if rng.random() < 0.5 else self.any
         return " ".join(
             rng.choice(pool if rng.random() < 0.7 else self.any) for _ in range(rng.choice((1, 2, 2, 3, 4, 5)))
