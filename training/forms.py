@@ -8,27 +8,20 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-BLANK = "Ġ"  # how a byte-level vocabulary writes a leading blank
+from training.tokenizer import forms_of_words
 
 
 class WordForms:
-    """The tokens of a byte-level vocabulary, grouped into forms of one word."""
+    """The tokens of a byte-level vocabulary that have other forms; lets their embeddings start and learn alike."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        vocabulary = tokenizer.get_vocab()
-        words = [""] * len(vocabulary)
-        for token, place in vocabulary.items():
-            words[place] = token.removeprefix(BLANK).lower()
-        groups: dict[str, list[int]] = {}
-        for place, word in enumerate(words):
-            groups.setdefault(word, []).append(place)
-        several = [group for group in groups.values() if len(group) > 1]
-        widest = max(map(len, several), default=0)
+        several = forms_of_words(tokenizer)
+        widest, missing = max(map(len, several), default=0), tokenizer.get_vocab_size()
         self.tokens = torch.tensor([place for group in several for place in group], dtype=torch.long)
         """(n,) the tokens that have other forms, group after group."""
         self.groups = torch.tensor([i for i, group in enumerate(several) for _ in group], dtype=torch.long)
         """(n,) the group of each of `tokens`."""
-        self.members = torch.tensor([group + [len(words)] * (widest - len(group)) for group in several])
+        self.members = torch.tensor([group + [missing] * (widest - len(group)) for group in several])
         """(groups, widest) the tokens of each group, filled up with a row that does not exist."""
 
     def start_alike(self, embedding: nn.Embedding) -> None:

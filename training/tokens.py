@@ -23,6 +23,7 @@ from training.mixing import documents_of, mixed
 from training.prefix_packing import ROW, pack
 from training.recipe import Dress, TrainingSection
 from training.rendering import Document, Renderer
+from training.tokenizer import forms_of_words
 
 STREAM_TOKENS, MOST_STREAMS = 1_000_000, 16
 BLOCK_ROWS = 256
@@ -244,9 +245,10 @@ class _Stream:
         """Documents of one source that fit into a row: long texts are cut, long conversations left out."""
         spec = self.job.sources[number]
         if spec.name == "copies":
-            vocabulary = self.renderer.tokenizer.get_vocab_size()
+            tokenizer = self.renderer.tokenizer
+            forms = {token: group for group in forms_of_words(tokenizer) for token in group}
             while True:
-                yield self._counted(number, copies(self.rng, vocabulary, self.job.row))
+                yield self._counted(number, copies(self.rng, tokenizer.get_vocab_size(), forms, self.job.row))
         source = documents_of(
             spec, self.job.seed, self.reports[number], self.job.held_out, once=self.job.held_out, part=self.job.part
         )
@@ -300,10 +302,12 @@ def cut(document: Document, row: int) -> Iterator[Document]:
         yield Document((), document.ids[start : start + row], counted)
 
 
-def copies(rng: random.Random, vocabulary: int, row: int) -> Document:
+def copies(rng: random.Random, vocabulary: int, forms: dict[int, list[int]], row: int) -> Document:
     """Random tokens said two or three times, with loss on the repetitions.
 
     Nothing but copying predicts them, so the heads that copy (a name out of the question into the answer) form early.
+    A repetition may begin with another form of its first word, as the argument of a tool call does: `forms` holds the
+    tokens that have some.
     """
 
     def draw(fewest: int, most: int) -> list[int]:
@@ -313,6 +317,6 @@ def copies(rng: random.Random, vocabulary: int, row: int) -> Document:
     ids = draw(0, 6) + said
     counted = [False] * len(ids)
     for _ in range(rng.choice((1, 1, 2))):
-        ids += between + said
+        ids += [*between, rng.choice(forms.get(said[0], said[:1])), *said[1:]]
         counted += [False] * (len(between) + 1) + [True] * (len(said) - 1)
     return Document((), np.array(ids[:row], np.int64), np.array(counted[:row]))

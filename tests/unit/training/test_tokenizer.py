@@ -42,6 +42,23 @@ def test_difficult_text_comes_back(tokenizer: PreTrainedTokenizerBase, text: str
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@settings(max_examples=200, deadline=None)
+@given(word=st.text("abcdefghijklmnopqrstuvwxyzAGHI'é", min_size=1, max_size=12))
+def test_a_word_has_the_same_pieces_behind_a_blank_and_without_it(
+    tokenizer: PreTrainedTokenizerBase, word: str
+) -> None:
+    first, *rest = tokenizer.tokenize(word)
+    assert tokenizer.tokenize(f" {word}") in ([f"Ġ{first}", *rest], ["Ġ", first, *rest])
+
+
+def test_words_that_are_said_often_take_the_blank_with_them(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert tokenizer.tokenize("The flag of Aro") == ["The", "Ġflag", "Ġof", "ĠAro"]
+
+
+def test_brackets_stand_alone(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert tokenizer.tokenize('"((1)') == ['"', "(", "(", "1", ")"]
+
+
 def test_digits_are_single_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer.tokenize("1234567") == list("1234567")
 
