@@ -1,8 +1,10 @@
 """What every test may use: a home of its own, tiny real models, and one real server that the whole session shares."""
 
+import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.processes import stacks_of
 from tests.tiny_model import write_taught_model, write_tiny_model
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
     from serving.text_engine import TextEngine
 
+
+ROOT = Path(__file__).parents[1]
 
 # A shell's background job starts with SIGINT ignored, and so would every process that a test starts to interrupt it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,9 +78,26 @@ def api(taught_model: Path) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def grown_tiny(session_home: Path) -> Path:
-    """The recipe `tiny`, grown from nothing by the command line as a user would; read only."""
-    root = Path(__file__).parents[1]
-    command = [sys.executable, str(root / "homegrown.py"), "train", "run", "tiny"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return session_home / "models" / "tiny"
+    """The recipe `tiny`, grown from nothing by the command line as a user would; read only.
+
+    It takes a minute. If it hangs, the output says where, and the same command must go on from there, as it promises.
+    """
+    command = [sys.executable, str(ROOT / "homegrown.py"), "train", "run", "tiny"]
+    for _ in range(2):
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            warnings.warn(f"train run tiny hung\n{stacks_of(process, session_home / 'runs')}", stacklevel=1)
+            continue
+        assert process.returncode == 0, output
+        return session_home / "models" / "tiny"
+    pytest.fail("train run tiny hung twice: see the warnings")

@@ -1,5 +1,8 @@
-"""Who runs on this machine, for tests that must leave nobody behind."""
+"""Who runs on this machine, for tests that must leave nobody behind or wait for somebody."""
 
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -26,3 +29,29 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def stacks_of(process: subprocess.Popen, logs: Path) -> str:
+    """End `process`, started with `PYTHONFAULTHANDLER=1`, and all below it; returns where each was.
+
+    Those that write into a file and not to the output of `process` are looked for in `logs`/**/*.log.
+    """
+    below = descendants(process.pid)
+    commands = [f"{pid}: {_command(pid)}" for pid in (process.pid, *below)]
+    process.send_signal(signal.SIGSTOP)  # it must still be where it was when those below it are gone
+    for pid in below:
+        if _runs(pid):
+            os.kill(pid, signal.SIGABRT)
+    time.sleep(1)
+    process.send_signal(signal.SIGABRT)
+    process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate(timeout=30)
+    written = [f"{path}\n{path.read_text(errors='replace')[-4000:]}" for path in sorted(logs.rglob("*.log"))]
+    return "\n".join([*commands, output, *written])
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return "(ended)"

@@ -5,6 +5,8 @@ the same document twice.
 """
 
 import random
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -16,7 +18,9 @@ from training.corpus.almanac.text import Texts
 from training.corpus.almanac.wordings import Phrasing
 from training.corpus.almanac.world import OPEN_SUBJECTS, World
 
-WORD_LISTS = 300
+WORD_LISTS = 200
+OPENINGS, OPENINGS_SEEN = 400, 12_000
+WORD = re.compile("[A-Za-z]{2,}")
 
 
 @cache
@@ -51,14 +55,12 @@ def tokenizer_documents(seed: int) -> Iterator[dict]:
 
     Byte-pair merges would otherwise make one token of every name that the corpus repeats, and a name of several tokens
     would be known to be made up. Every real name is met once, first, and some in requests for tools. Plain words, on
-    the other hand, are said so often at the start of a line and behind a blank that both forms become tokens: the
-    first word of an argument stands behind a quotation mark in the call and behind a blank in the request, and a
-    small model copies tokens, not letters.
+    the other hand, are said so often that they become tokens: a small model copies and recognises tokens, not letters.
     """
     names = sorted({name for names in world().names.values() for name in names})
     yield from ({"text": name} for name in names)
-    yield from _word_lists(random.Random(seed))
-    questions = _questions(disguise=True)
+    rng, questions = random.Random(seed), _questions(disguise=True)
+    yield from _word_lists(rng, sorted({*_plain_words(), *_openings(rng, questions)}))
     conversations = Conversations(questions, requests(), phrasing())
     texts = Texts(questions, conversations.requests)
 
@@ -68,12 +70,24 @@ def tokenizer_documents(seed: int) -> Iterator[dict]:
     yield from _unrepeated(seed, draw, str)
 
 
-def _word_lists(rng: random.Random) -> Iterator[dict]:
-    """The plain words that requests are made of, each twice a line, but none that is part of a name one can make up."""
+def _plain_words() -> Iterator[str]:
+    """The words that requests are made of, but none that is part of a name one can make up."""
     named = {
         word for subject in OPEN_SUBJECTS for name in world().names.get(subject, ()) for word in name.lower().split()
     }
-    words = sorted({word for word in phrasing().words.any if word not in named})
+    return (word for word in phrasing().words.any if word not in named)
+
+
+def _openings(rng: random.Random, questions: Questions) -> list[str]:
+    """The words that messages open with most often, as they stand there: "Search", "Draw", "Which"."""
+    ask = requests()
+    asked = (ask.draw(rng).question if i % 2 else questions.known(rng)[0][0] for i in range(OPENINGS_SEEN))
+    words = (WORD.match(text) for text in asked)
+    return [word for word, _ in Counter(word.group() for word in words if word).most_common(OPENINGS)]
+
+
+def _word_lists(rng: random.Random, words: list[str]) -> Iterator[dict]:
+    """Every word twice a line: once opening it, once behind a blank."""
     for _ in range(WORD_LISTS):
         rng.shuffle(words)
         yield {"text": "\n".join(f"{word} {word}" for word in words)}

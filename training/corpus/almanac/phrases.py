@@ -17,18 +17,16 @@ class Phrases:
         self.words, self.known = words, known
 
     def noun_phrase(self, rng: random.Random) -> str:
-        """Determiner, adjectives, noun and what it is doing, any of them may be missing; or something known."""
-        if self.known and rng.random() < 0.08:
+        """Determiner, adjectives and noun, any of the first two may be missing; or something known."""
+        if self.known and rng.random() < 0.05:
             return rng.choice(self.known)
-        kind = "plurals" if rng.random() < 0.25 else "mass" if rng.random() < 0.08 else "nouns"
-        parts = [self.words.pick(rng, "adjectives") for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
-        if rng.random() < 0.12:
+        kind = "plurals" if rng.random() < 0.22 else "mass" if rng.random() < 0.06 else "nouns"
+        parts = [self.words.pick(rng, "adjectives") for _ in range(rng.choice((0, 0, 0, 0, 1, 1, 1, 2)))]
+        if rng.random() < 0.05:
             parts.append(self.words.pick(rng, "nouns"))
         parts.append(self.words.pick(rng, kind))
-        if rng.random() < (0.4 if kind == "plurals" else 0.8):
+        if rng.random() < (0.5 if kind == "plurals" else 0.85):
             parts.insert(0, self._determiner(rng, kind == "plurals", parts[0]))
-        if rng.random() < 0.12:
-            parts.append(self.words.pick(rng, "verbs"))
         return " ".join(parts)
 
     def _determiner(self, rng: random.Random, many: bool, following: str) -> str:
@@ -46,11 +44,16 @@ class Phrases:
     def picture(self, rng: random.Random) -> str:
         """What a picture may show: "a fox sleeping under a tree at night"."""
         text = self.noun_phrase(rng)
-        for _ in range(rng.choice((0, 1, 1, 1, 2))):
+        kind = rng.random()
+        if kind < 0.1:
+            text += f" {self.words.pick(rng, 'verbs')}"
+        elif kind < 0.75:
             text += f" {self._link(rng)} {self.noun_phrase(rng)}"
+        if rng.random() < 0.1:
+            text += f" {rng.choice(self.words.prepositions)} {self.noun_phrase(rng)}"
         if rng.random() < 0.12:
             text += f" {self.words.pick(rng, 'scenes')}"
-        if rng.random() < 0.1:
+        if rng.random() < 0.08:
             style = self.words.pick(rng, "styles")
             text += rng.choice((f", {style} style", f" in {style} style", f" in the style of {style}"))
         return text
@@ -58,34 +61,34 @@ class Phrases:
     def _link(self, rng: random.Random) -> str:
         """What joins two things in a picture: "behind", "and", "eating", "sleeping under", "made of"."""
         kind = rng.random()
-        if kind < 0.38:
+        if kind < 0.4:
             return rng.choice(self.words.prepositions)
         if kind < 0.55:
             return "and"
-        if kind < 0.72:
+        if kind < 0.65:
             return self.words.pick(rng, "verbs")
-        if kind < 0.87:
+        if kind < 0.85:
             return f"{self.words.pick(rng, 'verbs')} {rng.choice(self.words.prepositions)}"
         return rng.choice(self.words.links)
 
     def topic(self, rng: random.Random) -> str:
         """What one looks for in one's papers: "the flight to Kelmira", "rent", "warranty of our old fridge 2021"."""
         text = self._head(rng)
-        if rng.random() < 0.35:
+        if rng.random() < 0.3:
             text = f"{self._topic_determiner(rng)} {text}"
-        if rng.random() < 0.28:
+        if rng.random() < 0.25:
             text += f" {rng.choice(self.words.topic_links)} {self._detail(rng)}"
         if rng.random() < 0.08:
             text += f" {rng.choice((str(rng.choice(YEARS)), rng.choice(MONTHS), rng.choice(MONTHS).lower()))}"
         return text
 
     def _head(self, rng: random.Random) -> str:
-        return " ".join(self.words.pick(rng, "topics") for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 2, 3))))
+        return " ".join(self.words.pick(rng, "topics") for _ in range(rng.choice((1, 1, 1, 1, 1, 2, 2, 2))))
 
     def _topic_determiner(self, rng: random.Random) -> str:
         if rng.random() < 0.15:
             return self._owner(rng)
-        return rng.choice(("the", "the", "my", "our", "a", "all", "any", "last", "this", "the new", "my old"))
+        return rng.choice(("the", "the", "the", "my", "my", "our", "a", "last", "the new", "my old"))
 
     def _detail(self, rng: random.Random) -> str:
         """What comes after "of" or "for": a person, a place, a year, a thing."""

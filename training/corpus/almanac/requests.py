@@ -78,9 +78,9 @@ class Requests:
     def _lead(self, rng: random.Random, frame: str) -> str:
         """Something before a request; nothing after it, where it would belong to the argument."""
         kind = rng.random()
-        if kind < 0.62:
+        if kind < 0.66:
             return frame
-        if kind < 0.82:
+        if kind < 0.88:
             return rng.choice(self.phrasing.frames["openers"]) + frame
         return capitalised(self.words.filler(rng)) + rng.choice((", ", ". ", ": ", "! ")) + frame
 
@@ -88,7 +88,7 @@ class Requests:
         frames = self.frames["tools"]["search_documents"]
 
         frame = self._requested(rng, frames, whole=0.4)
-        query = self.phrases.topic(rng) if rng.random() < 0.8 else self.phrases.noun_phrase(rng)
+        query = self.phrases.topic(rng) if rng.random() < 0.9 else self.phrases.noun_phrase(rng)
         question = self._finish(rng, frame, "{q}", query)
         if rng.random() < 0.25:
             return Request(

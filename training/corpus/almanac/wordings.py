@@ -70,11 +70,11 @@ class Vocabulary:
         self.any = [*self.nouns, *self.plurals, *self.mass, *self.adjectives, *self.verbs, *self.topics]
 
     def pick(self, rng: random.Random, kind: str) -> str:
-        """A word of `kind` ("nouns", "verbs", ...): one in seven is rare, one in fifty no word at all."""
+        """A word of `kind` ("nouns", "verbs", ...): one in seven is rare, one in two hundred no word at all."""
         chance = rng.random()
-        if chance < 0.02:
+        if chance < 0.005:
             return self.made_up(rng)
-        return rng.choice(self.rare[kind] if chance < 0.16 and kind in self.rare else getattr(self, kind))
+        return rng.choice(self.rare[kind] if chance < 0.145 and kind in self.rare else getattr(self, kind))
 
     def thing(self, rng: random.Random) -> str:
         """Something with an article that is not what is asked about: "a warm kitchen", "the goose"."""
@@ -101,9 +101,9 @@ class Vocabulary:
     def filler(self, rng: random.Random) -> str:
         """One to five words that mean nothing here, or a clause or sentence beside the point."""
         kind = rng.random()
-        if kind < 0.3:
+        if kind < 0.35:
             return self.clause(rng)
-        if kind < 0.5:
+        if kind < 0.85:
             return rng.choice(self.asides).rstrip(".!")
         pool = self.fillers if rng.random() < 0.5 else self.any
         return " ".join(
@@ -147,15 +147,15 @@ class Phrasing:
 
     def _question(self, rng: random.Random, relation: Relation) -> str:
         frames, kind = self.frames["question"], rng.random()
-        if kind < 0.22:
+        if kind < 0.24:
             frame = composed(rng, frames)
-        elif kind < 0.44:
+        elif kind < 0.48:
             frame = rng.choice(frames["whole"])
-        elif kind < 0.8:
+        elif kind < 0.92:
             frame = rng.choice(relation.ask)
         else:
             frame = self._loose(rng, relation)
-        return self._stuffed(rng, frame) if rng.random() < 0.3 else frame
+        return self._stuffed(rng, frame) if rng.random() < 0.12 else frame
 
     def _loose(self, rng: random.Random, relation: Relation) -> str:
         """Keywords, the name and fillers in any order: a wording nobody has thought of."""
@@ -174,11 +174,9 @@ class Phrasing:
 
     def _stuffing(self, rng: random.Random) -> str:
         kind = rng.random()
-        if kind < 0.45:
+        if kind < 0.5:
             return rng.choice(self.words.fillers)
-        if kind < 0.7:
-            return rng.choice(self.words.any)
-        return self.words.thing(rng) if kind < 0.85 else self.words.clause(rng)
+        return self.words.thing(rng) if kind < 0.7 else self.words.clause(rng)
 
     def _dressed(self, rng: random.Random, frame: str) -> str:
         """Something said before or after, as people do."""
