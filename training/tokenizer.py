@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 PAD, TURN_START, TURN_END, TEXT_END = "<|pad|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 SPECIAL = [PAD, TURN_START, TURN_END, TEXT_END]
-# One token each, but not special: a parser of tool calls must still see them in the decoded text.
+# One token each, but not special: a parser of tool calls must still see them in the decoded text. What stands around
+# the arguments of a call is always the same, and would be half of its tokens.
 TOOL_MARKS = ["<tool_call>", "</tool_call>"]
+FRAMES = ['{"name": "', '", "arguments": {', '", "arguments": {"', '": "', '"}}', "user\n", "assistant\n"]
 BYTES = 256
 BLANK = "Ġ"  # how a byte-level vocabulary writes a blank
 OPENINGS = 0.4  # of the learnt tokens open with a blank
@@ -38,10 +40,11 @@ def train_tokenizer(section: TokenizerSection, context: int, seed: int, folder: 
     from transformers import PreTrainedTokenizerFast
 
     reports = [SourceReport(name=source.name) for source in section.sources]
-    learnt = section.vocabulary - len(TOOL_MARKS)
+    marks = [*TOOL_MARKS, *FRAMES]
+    learnt = section.vocabulary - len(marks)
     openings = int(OPENINGS * (learnt - len(SPECIAL) - BYTES))
     tokenizer = _with_openings(*_learn_words(_texts(section, seed, reports), learnt - openings), openings)
-    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in TOOL_MARKS])
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in marks])
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=TURN_END,

@@ -72,6 +72,13 @@ def test_tokens_of_the_chat_template(tokenizer: PreTrainedTokenizerBase) -> None
     assert tokenizer.decode(call, skip_special_tokens=True) == "<tool_call></tool_call>"
 
 
+def test_the_frame_of_a_call_is_few_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    frame = ['{"name": "', "x", '", "arguments": {"', "y", '": "', "z", '"}}']
+    assert tokenizer.tokenize("".join(frame)) == frame
+    assert tokenizer.decode(tokenizer.encode("".join(frame)), skip_special_tokens=True) == "".join(frame)
+    assert tokenizer.tokenize("<|im_start|>assistant\n") == ["<|im_start|>", "assistant\n"]
+
+
 def test_settings_that_are_saved(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer.bos_token is None
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|pad|>")
