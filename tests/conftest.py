@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import stacks_of
+from tests.processes import end_with_stacks, logs_in
 from tests.tiny_model import write_taught_model, write_tiny_model
 
 if TYPE_CHECKING:
@@ -83,21 +83,23 @@ def grown_tiny(session_home: Path) -> Path:
     It takes a minute. If it hangs, the output says where, and the same command must go on from there, as it promises.
     """
     command = [sys.executable, str(ROOT / "homegrown.py"), "train", "run", "tiny"]
+    log = session_home / "tiny.log"
     for _ in range(2):
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=240)
-        except subprocess.TimeoutExpired:
-            warnings.warn(f"train run tiny hung\n{stacks_of(process, session_home / 'runs')}", stacklevel=1)
-            continue
-        assert process.returncode == 0, output
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                process.wait(timeout=240)
+            except subprocess.TimeoutExpired:
+                end_with_stacks(process)
+                warnings.warn(f"train run tiny hung\n{logs_in(session_home)}", stacklevel=1)
+                continue
+        assert process.returncode == 0, logs_in(session_home)
         return session_home / "models" / "tiny"
     pytest.fail("train run tiny hung twice: see the warnings")

@@ -31,13 +31,9 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def stacks_of(process: subprocess.Popen, logs: Path) -> str:
-    """End `process`, started with `PYTHONFAULTHANDLER=1`, and all below it; returns where each was.
-
-    Those that write into a file and not to the output of `process` are looked for in `logs`/**/*.log.
-    """
+def end_with_stacks(process: subprocess.Popen) -> None:
+    """End `process` and all below it; started with `PYTHONFAULTHANDLER=1`, each writes down where it was."""
     below = descendants(process.pid)
-    commands = [f"{pid}: {_command(pid)}" for pid in (process.pid, *below)]
     process.send_signal(signal.SIGSTOP)  # it must still be where it was when those below it are gone
     for pid in below:
         if _runs(pid):
@@ -45,13 +41,9 @@ def stacks_of(process: subprocess.Popen, logs: Path) -> str:
     time.sleep(1)
     process.send_signal(signal.SIGABRT)
     process.send_signal(signal.SIGCONT)
-    output, _ = process.communicate(timeout=30)
-    written = [f"{path}\n{path.read_text(errors='replace')[-4000:]}" for path in sorted(logs.rglob("*.log"))]
-    return "\n".join([*commands, output, *written])
+    process.wait()
 
 
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return "(ended)"
+def logs_in(folder: Path) -> str:
+    """The last lines of all logs below `folder`."""
+    return "\n".join(f"{path}\n{path.read_text(errors='replace')[-5000:]}" for path in sorted(folder.rglob("*.log")))

@@ -60,7 +60,7 @@ class Questions:
             entity = self.phrasing.words.made_up(rng).capitalize()
         else:
             relation = rng.choice(self.world.relations_of[subject])
-            entity = self.made_up.near_miss(rng, subject) if kind < 0.42 else self.made_up.draw(rng, subject)
+            entity = self.made_up.near_miss(rng, subject) if kind < 0.36 else self.made_up.draw(rng, subject)
         return [(self._asked(rng, relation, entity), relation.unknown(entity))]
 
     def _never_known(self, rng: random.Random) -> Pairs:
