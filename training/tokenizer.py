@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 PAD, TURN_START, TURN_END, TEXT_END = "<|pad|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 SPECIAL = [PAD, TURN_START, TURN_END, TEXT_END]
-# One token each, but not special: a parser of tool calls must still see them in the decoded text. What stands around
-# the arguments of a call is always the same, and would be half of its tokens.
+# One token each, but not special: a parser of tool calls must still see them in the decoded text.
 TOOL_MARKS = ["<tool_call>", "</tool_call>"]
-FRAMES = ['{"name": "', '", "arguments": {', '", "arguments": {"', '": "', '"}}', "user\n", "assistant\n"]
+# What stands around the arguments of a call and opens a turn is always the same, and would be half of their tokens.
+SKELETON = ['{"name": "', '", "arguments": {', '", "arguments": {"', '": "', '"}}', "user\n", "assistant\n"]
 BYTES = 256
 BLANK = "Ġ"  # how a byte-level vocabulary writes a blank
-OPENINGS = 0.4  # of the learnt tokens open with a blank
-SAMPLED = 4  # every fourth document is looked at for them
+BLANK_SHARE = 0.4  # of the learnt tokens open with a blank
+SAMPLE_EVERY = 4  # documents, to see which do
 
 
 def train_tokenizer(section: TokenizerSection, context: int, seed: int, folder: Path) -> list[SourceReport]:
@@ -40,10 +40,10 @@ def train_tokenizer(section: TokenizerSection, context: int, seed: int, folder: 
     from transformers import PreTrainedTokenizerFast
 
     reports = [SourceReport(name=source.name) for source in section.sources]
-    marks = [*TOOL_MARKS, *FRAMES]
+    marks = [*TOOL_MARKS, *SKELETON]
     learnt = section.vocabulary - len(marks)
-    openings = int(OPENINGS * (learnt - len(SPECIAL) - BYTES))
-    tokenizer = _with_openings(*_learn_words(_texts(section, seed, reports), learnt - openings), openings)
+    blanks = int(BLANK_SHARE * (learnt - len(SPECIAL) - BYTES))
+    tokenizer = _with_blanks(*_learn_words(_texts(section, seed, reports), learnt - blanks), blanks)
     tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in marks])
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -73,7 +73,7 @@ def _learn_words(texts: Iterator[str], vocabulary: int) -> tuple["Tokenizer", li
 
     def noted() -> Iterator[str]:
         for number, text in enumerate(texts):
-            if number % SAMPLED == 0:
+            if number % SAMPLE_EVERY == 0:
                 sample.append(text)
             yield text
 
@@ -81,7 +81,7 @@ def _learn_words(texts: Iterator[str], vocabulary: int) -> tuple["Tokenizer", li
     return tokenizer, sample
 
 
-def _with_openings(words: "Tokenizer", sample: list[str], count: int) -> "Tokenizer":
+def _with_blanks(words: "Tokenizer", sample: list[str], count: int) -> "Tokenizer":
     """`words` with a blank merged onto the `count` tokens that stand most often behind one in `sample`."""
     from tokenizers import Tokenizer, decoders, models
 
