@@ -41,7 +41,7 @@ class Requests:
         self.frames = read("requests")
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
-        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (10, 5, 8, 3))[0]
+        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (10, 6, 8, 5))[0]
         request: Request = getattr(self, f"_{tool}")(rng)
         if rng.random() < 0.06:
             reason = rng.choice(self.frames["failures"])
