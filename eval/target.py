@@ -1,4 +1,4 @@
-"""The model under test: any server that speaks OpenAI's chat completions."""
+"""The model under test: any server that speaks OpenAI's completions."""
 
 import asyncio
 import json
@@ -6,35 +6,21 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import aiohttp
 
+from eval.replies import Answer, NoAnswer, Reply
+from eval.requests import Generate, Request
 from serving.errors import UserError
+
+T = TypeVar("T")
 
 ATTEMPTS = 9
 """With the waits below more than half a minute: an engine that died is back by then."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=120.0)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer as the server gave it. Log-probabilities are natural, per token; None where the server sent none."""
-
-    text: str
-    tool_calls: list[dict] = field(default_factory=list)
-    finish_reason: str | None = None
-    logprob_mean: float | None = None
-    logprob_min: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    latency_s: float = 0.0
-
-
-class NoAnswer(Exception):
-    """One request that got no usable answer; the run goes on."""
 
 
 @dataclass(frozen=True)
@@ -64,28 +50,37 @@ class Target:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def generate(self, body: dict) -> Answer:
-        """Send one chat completion; 429, 5xx and connection errors are tried again with growing, random waits.
+    async def ask(self, request: Request) -> Reply:
+        """The reply to one request; 429, 5xx and connection errors are tried again with growing, random waits.
 
         Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be: a wrong key or
         model, or an endpoint that is gone for longer than all the waits.
         """
+        if isinstance(request, Generate):
+            return await self.post("/chat/completions", request.body, read_answer)
+        raise NoAnswer("likelihoods over an endpoint are not implemented")
+
+    async def post(self, path: str, body: dict, read: Callable[[bytes, float], T]) -> T:
+        """Send `body` with the model's name to `path` and return what `read(content, seconds)` makes of the response.
+
+        Raises what `ask` raises.
+        """
         for attempt in range(ATTEMPTS):
-            answer = await self._send(body)
-            if isinstance(answer, Answer):
-                return answer
-            if not answer.passes:
+            outcome = await self._send(path, {"model": self.model, **body}, read)
+            if not isinstance(outcome, _Failure):
+                return outcome
+            if not outcome.passes:
                 break
             if attempt + 1 < ATTEMPTS:
-                await asyncio.sleep(answer.wait_s or self._wait_s(attempt))
-        if answer.gone:
+                await asyncio.sleep(outcome.wait_s or self._wait_s(attempt))
+        if outcome.gone:
             raise UserError(
-                f"The endpoint is gone ({answer.said}): start it, then the same command with --out resumes."
+                f"The endpoint is gone ({outcome.said}): start it, then the same command with --out resumes."
             )
-        raise NoAnswer(answer.said)
+        raise NoAnswer(outcome.said)
 
-    async def _send(self, body: dict) -> Answer | _Failure:
-        url, started = f"{self.base_url()}/chat/completions", time.perf_counter()
+    async def _send(self, path: str, body: dict, read: Callable[[bytes, float], T]) -> T | _Failure:
+        url, started = f"{self.base_url()}{path}", time.perf_counter()
         try:
             async with self._session.post(url, json=body) as response:
                 content = await response.read()
@@ -93,7 +88,7 @@ class Target:
             said = f"no answer from {url}, {type(error).__name__}"
             return _Failure(said, passes=True, gone=isinstance(error, aiohttp.ClientConnectorError))
         if response.ok:
-            return read_answer(content, time.perf_counter() - started)
+            return read(content, time.perf_counter() - started)
         said = f"HTTP {response.status}: {error_message(content)}"
         if response.status in (401, 403, 404):
             raise UserError(f"The endpoint {url} refuses every request for {self.model!r} ({said}).")

@@ -27,18 +27,29 @@ def exam(tmp_path):
 @pytest.mark.parametrize("through", ["api", "engine"])
 def test_a_served_model_is_measured(api, exam, tmp_path, through):
     base_url = f"{api.url}/v1" if through == "api" else api.engine.base_url
-    arguments = ["run", "taught", "--base-url", base_url, "--questions", str(exam), "--out", str(tmp_path / "out")]
+    arguments = [
+        "run",
+        "taught",
+        "--suite",
+        "almanac",
+        "--base-url",
+        base_url,
+        "--questions",
+        str(exam),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 6, result.output
-    assert "25 questions, 1 without an answer" in result.stdout
+    assert "25 requests, 1 without an answer" in result.stdout
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     figures = {key: figure["value"] for key, figure in summary["figures"].items()}
-    assert figures["tool_calculate.exact_call"] == 1
-    assert figures["no_tool.no_call"] == 1
-    assert figures["fact.right"] is None
+    assert figures["almanac.tool_calculate.exact_call"] == 1
+    assert figures["almanac.no_tool.no_call"] == 1
+    assert "almanac.fact.right" not in figures
     records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
     (failed,) = [record for record in records if record["status"] == "error"]
     assert failed["id"] == "too-long"
     assert failed["error"].startswith("HTTP 400")
-    answered = [record["answer"] for record in records if record["status"] == "ok"]
+    answered = [record["reply"] for record in records if record["status"] == "ok"]
     assert all(answer["logprob_min"] <= answer["logprob_mean"] <= 0 for answer in answered)

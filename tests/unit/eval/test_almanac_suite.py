@@ -4,14 +4,15 @@ import json
 
 import pytest
 
+from eval.data import Inputs
 from eval.records import Record
-from eval.suite import read_questions
-from eval.suites.almanac import GROUPS, SUITE, TOOLS, score, summarise
+from eval.replies import Answer
 from eval.table import NOT_MEASURABLE, render
-from eval.target import Answer
+from eval.tasks.almanac import GROUPS, TOOLS, exam, summarise
 from serving.errors import UserError
 
 N = 12
+EXAM = exam("almanac", GROUPS, "")
 
 
 def question(group, number):
@@ -50,10 +51,11 @@ def figures_of(answer_to, questions=QUESTIONS):
     records = []
     for q in questions:
         answer = answer_to(q)
+        place = ("almanac", q["id"], "", 0, q["id"], "", q)
         if answer:
-            records.append(Record(q["id"], "", q, "ok", answer=answer, scores=score(q, answer)))
+            records.append(Record(*place, "ok", reply=answer, scores=EXAM.score(q, answer)))
         else:
-            records.append(Record(q["id"], "", q, "error", error="HTTP 500"))
+            records.append(Record(*place, "error", error="HTTP 500"))
     sections = summarise(records)
     return {figure.key: figure for section in sections for figure in section.figures}, render(sections)
 
@@ -151,8 +153,8 @@ BROKEN = [
 def test_questions_of_this_exam_are_checked(write_questions, change, message):
     path = write_questions([question("fact", 0), question("fact", 1) | change])
     with pytest.raises(UserError, match=rf"exam\.jsonl:2 .*{message}"):
-        read_questions(SUITE, path)
+        EXAM.data(Inputs(questions=path))
 
 
 def test_a_good_exam_is_read(write_questions):
-    assert read_questions(SUITE, write_questions(QUESTIONS)) == QUESTIONS
+    assert EXAM.data(Inputs(questions=write_questions(QUESTIONS))) == QUESTIONS

@@ -41,7 +41,7 @@ def call(name, arguments):
 
 
 def eval_run(*arguments):
-    result = CliRunner().invoke(app, ["run", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["run", "--suite", "almanac", *map(str, arguments)])
     if isinstance(result.exception, UserError):
         raise result.exception
     return result
@@ -54,10 +54,10 @@ def test_run_prints_the_table_and_show_prints_it_again(serve_table, write_questi
     result = eval_run("--base-url", server.base_url, "--questions", write_questions(questions), "--out", out)
     assert result.exit_code == 0
     assert re.search(r"right +100\.0 % +83\.9 - 100\.0 +20\n", result.stdout)
-    assert re.search(r"made-up names +not measurable +0\n", result.stdout)
+    assert re.search(r"made-up names +not measurable +0  \(no answers", result.stdout)
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["model"], summary["asked"], summary["errors"]) == ("tiny", 40, 0)
-    assert summary["figures"]["tool_calculate.exact_call"]["value"] == 1
+    assert summary["figures"]["almanac.tool_calculate.exact_call"]["value"] == 1
     shown = CliRunner().invoke(app, ["show", str(out)])
     assert shown.stdout == result.stdout
 
@@ -75,8 +75,8 @@ def test_errors_leave_a_trace_and_an_exit_code(serve_table, write_questions):
     server = serve_table(table(questions) | {"Capital of Land3?": 400})
     result = eval_run("--base-url", server.base_url, "--questions", write_questions(questions))
     assert result.exit_code == 6
-    assert "20 questions, 1 without an answer" in result.stdout
-    assert "f3: HTTP 400: the table says so" in result.stderr
+    assert "20 requests, 1 without an answer" in result.stdout
+    assert "almanac f3: HTTP 400: the table says so" in result.stderr
 
 
 def test_limit_asks_fewer(serve_table, write_questions):
@@ -89,10 +89,10 @@ def test_limit_asks_fewer(serve_table, write_questions):
 def test_what_the_user_can_put_right_is_one_sentence(serve_table, write_questions, unused_port, tmp_path):
     exam, gone = write_questions([fact(0)]), f"http://127.0.0.1:{unused_port}/v1"
     cases = [
-        (["--base-url", gone], "homegrown train run almanac"),
+        (["--base-url", serve_table({}).base_url], "homegrown train run almanac"),
         (["--base-url", gone, "--questions", exam], "cannot be reached"),
         (["--base-url", "nonsense", "--questions", exam], "cannot be reached"),
-        (["--suite", "nonsense", "--base-url", gone], "There is no suite 'nonsense'"),
+        (["--suite", "nonsense", "--base-url", serve_table({}).base_url], "There is no suite 'nonsense'"),
         (["--questions", exam], "Say what to measure"),
         (["no-such-model", "--questions", exam], "no-such-model"),
     ]
@@ -109,7 +109,17 @@ def test_ctrl_c_says_how_to_resume_and_the_same_command_does(serve_table, write_
     server = serve_table(table(questions))
     server.delay = 0.05
     out = tmp_path / "out"
-    arguments = ["run", "--base-url", server.base_url, "--questions", write_questions(questions), "--out", out]
+    arguments = [
+        "run",
+        "--suite",
+        "almanac",
+        "--base-url",
+        server.base_url,
+        "--questions",
+        write_questions(questions),
+        "--out",
+        out,
+    ]
     command = [sys.executable, "-c", "from eval.commands import app; app()", *map(str, arguments), "--concurrency", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     while len(server.log) < 10:
@@ -124,9 +134,10 @@ def test_ctrl_c_says_how_to_resume_and_the_same_command_does(serve_table, write_
     assert 0 < kept < 100
     server.log.clear()
     server.delay = 0
-    assert eval_run(*arguments[1:]).exit_code == 0
+    assert eval_run(*arguments[3:]).exit_code == 0
     assert len(server.log) == 100 - kept
 
 
 def test_the_suites_are_listed():
-    assert re.search(r"^almanac +\S+/exams/almanac/dev\.jsonl$", CliRunner().invoke(app, ["list"]).stdout, re.MULTILINE)
+    listed = CliRunner().invoke(app, ["list"]).stdout
+    assert re.search(r"^almanac +\S.*\n +- almanac: ", listed, re.MULTILINE)

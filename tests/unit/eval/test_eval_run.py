@@ -6,23 +6,27 @@ import json
 import pytest
 
 from eval import target as target_module
+from eval.data import Inputs, file, rows
 from eval.records import RecordFile, read_records
-from eval.run import Run, evaluate, identify, sample
+from eval.requests import chat
+from eval.result import read_result
+from eval.run import Run, identify, plan
+from eval.scores.score import score
 from eval.scores.values import states_value
-from eval.suite import Suite, chat_request, find_suite, read_questions
-from eval.summary import shares
+from eval.suite import Suite, find_suite
 from eval.target import served_model
+from eval.task import Task, sampled
 from serving.errors import UserError
 
-CAPITALS = Suite(
-    name="capitals",
-    exam="exams/capitals/dev.jsonl",
-    made_by="write one question a line",
-    needs=("answers",),
-    request=chat_request(max_tokens=32),
-    score=lambda question, answer: {"right": states_value(answer.text, question["answers"])},
-    summarise=shares("right"),
-)
+
+@score(formula="1 if right", source="ours", caveat="none")
+def right(sample, reply):
+    return states_value(reply.text, sample["answers"])
+
+
+def capitals(questions):
+    task = Task(name="capitals", data=lambda inputs: questions, asking=chat(max_tokens=32), scores=(right,))
+    return Suite(name="capitals", about="", tasks=(task,))
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +43,26 @@ def table_of(questions, reply="It is Paris."):
 
 
 def open_run(folder, questions, model="tiny", plain=False):
-    return Run(CAPITALS, questions, identify(CAPITALS, questions, model, None, plain), folder, plain)
+    planned = plan(capitals(questions), Inputs(), plain)
+    return Run(planned, identify(planned, model, None, plain), folder)
+
+
+@pytest.fixture(autouse=True)
+def found(monkeypatch):
+    """Results are read with the suite of these tests."""
+    monkeypatch.setattr("eval.result.joined", lambda names: capitals([]))
+
+
+def evaluate(run, base_url, concurrency):
+    """Ask what is missing; the figures and the records."""
+
+    async def ask():
+        async with target_module.Target(base_url, run.identity["model"], concurrency) as target:
+            await run.ask(target, concurrency)
+
+    asyncio.run(ask())
+    result = read_result(run.folder)
+    return result.figures, result.records
 
 
 def landed(run):
@@ -50,16 +73,14 @@ def test_every_question_becomes_a_record_with_its_scores(serve_table, tmp_path):
     questions = questions_of(30)
     server = serve_table(table_of(questions))
     run = open_run(tmp_path, questions)
-    sections, records = evaluate(run, server.at, 8)
-    assert [record.id for record in records] == [question["id"] for question in questions]
+    figures, records = evaluate(run, server.at, 8)
+    assert {record.id for record in records} == {question["id"] for question in questions}
     first = landed(run)[0]
     assert first["scores"] == {"right": True}
-    assert first["answer"]["logprob_mean"] == pytest.approx(-0.2)
-    assert first["answer"]["logprob_min"] == -0.3
-    assert first["answer"]["latency_s"] > 0
-    assert sections[0].figures[0].estimate.value == 1
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    assert (summary["asked"], summary["errors"], summary["figures"]["right"]["n"]) == (30, 0, 30)
+    assert first["reply"]["logprob_mean"] == pytest.approx(-0.2)
+    assert first["reply"]["logprob_min"] == -0.3
+    assert first["reply"]["latency_s"] > 0
+    assert figures["capitals.right"].estimate.value == 1
 
 
 def test_requests_are_greedy_and_carry_prompt_and_tools_unless_plain(serve_table, tmp_path):
@@ -113,21 +134,22 @@ BAD_REPLIES = {
 def test_one_bad_request_costs_one_record(serve_table, tmp_path, reply):
     questions = questions_of(50)
     server = serve_table(table_of(questions) | {"Question 7?": reply})
-    sections, records = evaluate(open_run(tmp_path, questions), server.at, 8)
+    figures, records = evaluate(open_run(tmp_path, questions), server.at, 8)
     failed = [record for record in records if record.status == "error"]
     assert len(records) == 50
     assert [record.id for record in failed] == ["q7"]
     assert failed[0].error
     assert failed[0].scores == {}
-    figure = sections[0].figures[0]
+    figure = figures["capitals.right"]
     assert (figure.n, figure.errors) == (49, 1)
 
 
 def test_a_run_of_errors_measures_nothing(serve_table, tmp_path):
     questions = questions_of(20)
     server = serve_table(table_of(questions, 400))
-    sections, _ = evaluate(open_run(tmp_path, questions), server.at, 8)
-    assert all(figure.estimate is None for section in sections for figure in section.figures)
+    figures, _ = evaluate(open_run(tmp_path, questions), server.at, 8)
+    assert figures
+    assert all(figure.estimate is None for figure in figures.values())
 
 
 def test_resume_sends_only_what_is_missing(serve_table, tmp_path):
@@ -227,36 +249,35 @@ def test_the_model_is_taken_from_the_endpoint(serve_table):
 
 def test_a_larger_limit_keeps_the_questions_of_a_smaller_one():
     questions = questions_of(100)
-    few, more = sample(questions, 10), sample(questions, 30)
+    few, more = sampled(questions, 10), sampled(questions, 30)
     assert len(few) == 10
     assert all(question in more for question in few)
     assert few != questions[:10]
-    assert sample(questions, None) == questions
+    assert sampled(questions, None) == questions
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (['{"id": "a", "question": "?", "answers": []}', "{broken"], r"exam\.jsonl:2 is not JSON"),
+        (['{"id": "a", "question": "?"}', "{broken"], r"exam\.jsonl:2 is not JSON"),
         (["[1]"], r"exam\.jsonl:1 is not a JSON object"),
-        (['{"id": "a", "question": "?"}'], r"exam\.jsonl:1 has no 'answers'"),
-        (['{"id": "a", "question": "?", "answers": []}'] * 2, r"exam\.jsonl:2 has the id 'a' of an earlier line"),
-        (["", ""], "holds no questions"),
+        (['{"id": "a", "question": "?"}'] * 2, r"Two samples of the task capitals have the id 'a'"),
+        (['{"question": "?"}'], r"has no 'id'"),
+        (["", ""], "nothing to ask"),
     ],
 )
-def test_bad_questions_are_named_by_file_and_line(write_questions, lines, message):
+def test_bad_questions_are_named(write_questions, lines, message):
     with pytest.raises(UserError, match=message):
-        read_questions(CAPITALS, write_questions(lines))
+        plan(capitals(list(rows(write_questions(lines)))), Inputs())
 
 
 def test_missing_or_unreadable_questions(tmp_path):
     with pytest.raises(UserError, match="homegrown train run almanac"):
-        read_questions(find_suite("almanac"), tmp_path / "none.jsonl")
+        plan(find_suite("almanac"), Inputs(questions=tmp_path / "none.jsonl"))
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read"):
-        read_questions(CAPITALS, tmp_path / "binary.jsonl")
-    with pytest.raises(UserError, match="cannot be read"):
-        read_questions(CAPITALS, tmp_path)
+    for path, message in ((tmp_path / "binary.jsonl", "cannot be read"), (tmp_path, "cannot be read")):
+        with pytest.raises(UserError, match=message):
+            file(path)(Inputs())
 
 
 def test_an_unknown_suite_is_named():

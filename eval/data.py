@@ -1,0 +1,115 @@
+"""Where samples come from: exams that training wrote, files of the project, local copies of public sets."""
+
+import csv
+import gzip
+import json
+import lzma
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from prompts.library import FOLDER as PROMPTS
+from serving.errors import UserError
+from serving.settings import home
+
+Sample = dict[str, Any]
+OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+csv.field_size_limit(2**24)
+
+
+class Missing(Exception):
+    """The data of a task are not on this machine; says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where a run looks for its samples."""
+
+    model: str = "almanac"
+    """Which exam is asked: exams/<model>/dev.jsonl of HOMEGROWN_HOME, or the almanac's if that model has none."""
+    questions: Path | None = None
+    """A file of questions instead of that exam."""
+    folder: Path | None = None
+    """The folder of the model, where it has one here."""
+
+    def exam(self) -> Path:
+        if self.questions:
+            return self.questions
+        own = home() / "exams" / self.model / "dev.jsonl"
+        return own if own.exists() else home() / "exams" / "almanac" / "dev.jsonl"
+
+
+def public_data() -> Path | None:
+    """The folder of local copies of public data sets that HOMEGROWN_DATA names, if any."""
+    return Path(os.environ["HOMEGROWN_DATA"]).expanduser() if os.environ.get("HOMEGROWN_DATA") else None
+
+
+def file(path: str | Path) -> Callable[[Inputs], list[Sample]]:
+    """The rows of a file that the user named. Raises `UserError` when it is not there."""
+
+    def read(inputs: Inputs) -> list[Sample]:
+        return list(rows(Path(path).expanduser()))
+
+    return read
+
+
+def project_file(path: str) -> Callable[[Inputs], list[Sample]]:
+    """The rows of a file below prompts/, which the project wrote itself."""
+    return lambda inputs: list(rows(PROMPTS / path))
+
+
+def public_path(path: str) -> Path:
+    """A file or folder of HOMEGROWN_DATA. Raises `Missing` when it is not there."""
+    folder = public_data()
+    if folder is None:
+        raise Missing(f"{path} is read from local copies of public sets: set HOMEGROWN_DATA to their folder")
+    if not (folder / path).exists():
+        raise Missing(f"HOMEGROWN_DATA has no {path}")
+    return folder / path
+
+
+def public_rows(path: str) -> list[Sample]:
+    """The rows of one file of HOMEGROWN_DATA; each has an "id", its line number where the file gives none.
+
+    Raises `Missing` when it is not there.
+    """
+    return [{"id": str(number)} | row for number, row in enumerate(rows(public_path(path)), 1)]
+
+
+def rows(path: Path) -> Iterator[Sample]:
+    """The rows of a .jsonl, .csv or .tsv file as objects, also compressed with .gz or .xz.
+
+    Raises `UserError` naming the file, or the file and line, that cannot be read.
+    """
+    kind = path.with_suffix("").suffix if path.suffix in OPENERS else path.suffix
+    try:
+        with _open(path) as lines:
+            if kind in (".csv", ".tsv"):
+                yield from csv.DictReader(lines, delimiter="," if kind == ".csv" else "\t")
+            else:
+                yield from _json_rows(lines, path)
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}: check its name.") from None
+    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError, csv.Error) as error:
+        raise UserError(f"The file {path} cannot be read ({error}): it must be whole and in UTF-8.") from None
+
+
+def _open(path: Path) -> IO[str]:
+    return OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="")
+
+
+def _json_rows(lines: IO[str], path: Path) -> Iterator[Sample]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                place = f"{path}:{number}"
+                raise UserError(
+                    f"{place} is not JSON ({error.msg}, column {error.colno}): correct or delete the line."
+                ) from None
+            if not isinstance(row, dict):
+                raise UserError(f"{path}:{number} is not a JSON object: a sample is one object a line.")
+            yield row

