@@ -16,7 +16,7 @@ SET := $(if $(GPU),gpu,cpu)
 STAMP := $(VENV)/installed-$(SET)
 
 .DEFAULT_GOAL := help
-.PHONY: help install chat lint test check-full bench lock clean
+.PHONY: help install chat report lint test check-full bench lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -29,6 +29,9 @@ $(STAMP): requirements/$(SET).lock requirements/install.py pyproject.toml
 
 chat: install  ## grow the default assistant if there is none, and talk to it
 	@$(BIN)/homegrown chat $(if $(MODEL),"$(MODEL)")
+
+report: install  ## say how good the assistant is that `make chat` grew: prints the path of a page
+	@$(BIN)/homegrown eval report
 
 lint: install  ## check the style
 	@$(BIN)/ruff check --quiet --output-format concise

@@ -1,6 +1,7 @@
 """The command line: `homegrown COMMAND`. It composes the rooms and holds no logic of its own."""
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -28,7 +29,13 @@ def _grow(recipe: str) -> None:
     run_recipe(load_recipe(recipe))
 
 
-app.command(name="chat")(assistant.commands.chat_command(_grow))
+def _report_of(model: str) -> Path | None:
+    from eval.newest import newest_report
+
+    return newest_report(model)
+
+
+app.command(name="chat")(assistant.commands.chat_command(_grow, _report_of))
 
 
 def main() -> None:

@@ -10,20 +10,24 @@ from pathlib import Path
 
 from assistant.dialogue import Dialogue, Voice
 from serving.engine import RemoteEngine
+from serving.home import home
 from serving.model_folder import resolve_model
 from serving.serve import DEFAULT_MODEL, clear_progress, default_model, serving
-from serving.settings import ServingSettings, home
+from serving.settings import ServingSettings
+
+Reports = Callable[[str], Path | None]
+"""Where the newest report about a model is."""
 
 
-def chat_at(url: str, model: str | None) -> None:
+def chat_at(url: str, model: str | None, report_of: Reports) -> None:
     """Talk to a model of somebody's API. Raises `EngineError` when nobody answers there."""
     key = os.environ.get("HOMEGROWN_API_KEY") or os.environ.get("OPENAI_API_KEY")
     remote = RemoteEngine(url, model, key)
     own = home() / "models" / remote.model_name
-    _talk(remote.base_url, remote.model_name, Voice.of(own if own.is_dir() else None), key)
+    _talk(remote.base_url, remote.model_name, Voice.of(own if own.is_dir() else None), key, report_of)
 
 
-def chat_here(settings: ServingSettings, model: str | None, grow: Callable[[str], None]) -> None:
+def chat_here(settings: ServingSettings, model: str | None, grow: Callable[[str], None], report_of: Reports) -> None:
     """Talk to a model of this machine, served by us; one that we serve already is used as it is."""
     # Without this, SIGTERM would leave the terminal in the line editor's mode.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -32,7 +36,7 @@ def chat_here(settings: ServingSettings, model: str | None, grow: Callable[[str]
     key = settings.api_key.get_secret_value() if settings.api_key else None
     served = f"http://{settings.host}:{settings.port}"
     if not settings.engine_url and (name := _already_served(served, model or default_model(), key)):
-        _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key)
+        _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key, report_of)
         return
     with serving(settings, model) as (url, engine):
         folder = None
@@ -40,16 +44,16 @@ def chat_here(settings: ServingSettings, model: str | None, grow: Callable[[str]
             engine.wait_ready()
             clear_progress()
             folder = engine.folder
-        _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key)
+        _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key, report_of)
 
 
-def _talk(base_url: str, model: str, voice: Voice, key: str | None) -> None:
+def _talk(base_url: str, model: str, voice: Voice, key: str | None, report_of: Reports) -> None:
     from openai import OpenAI
 
     from assistant.terminal import talk
 
     client = OpenAI(base_url=base_url, api_key=key or "none", max_retries=1)
-    talk(Dialogue(client, model, voice), home() / "chat_history")
+    talk(Dialogue(client, model, voice), home() / "chat_history", report_of(model))
 
 
 def _folder(model: str) -> Path | None:

@@ -1,13 +1,14 @@
 """`homegrown chat`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-def chat_command(grow: Callable[[str], None]) -> Callable[..., None]:
-    """The command; `grow(recipe)` grows the default model when there is none."""
+def chat_command(grow: Callable[[str], None], report_of: Callable[[str], Path | None]) -> Callable[..., None]:
+    """The command; `grow(recipe)` grows the default model when there is none, `report_of(model)` finds its report."""
 
     def chat(
         model: Annotated[
@@ -25,8 +26,8 @@ def chat_command(grow: Callable[[str], None]) -> Callable[..., None]:
         from serving.settings import read_settings
 
         if url:
-            chat_at(url, model)
+            chat_at(url, model, report_of)
         else:
-            chat_here(read_settings(port=port), model, grow)
+            chat_here(read_settings(port=port), model, grow, report_of)
 
     return chat

@@ -27,13 +27,13 @@ class AnswerError(UserError):
     exit_code = 6
 
 
-def talk(dialogue: Dialogue, history_file: Path) -> None:
-    """Chat until the person leaves; with no terminal on standard input, answer once.
+def talk(dialogue: Dialogue, history_file: Path, report: Path | None = None) -> None:
+    """Chat until the person leaves; with no terminal on standard input, answer once. `report` is pointed to.
 
     Raises `UserError` when the single question cannot be answered.
     """
     if sys.stdin.isatty():
-        Terminal(dialogue, history_file).run()
+        Terminal(dialogue, history_file, report).run()
     else:
         _answer_once(dialogue, sys.stdin.read().strip())
 
@@ -41,9 +41,10 @@ def talk(dialogue: Dialogue, history_file: Path) -> None:
 class Terminal:
     """The screen: a header, a line editor with history, answers as they come."""
 
-    def __init__(self, dialogue: Dialogue, history_file: Path) -> None:
+    def __init__(self, dialogue: Dialogue, history_file: Path, report: Path | None = None) -> None:
         history_file.parent.mkdir(parents=True, exist_ok=True)
         self.dialogue = dialogue
+        self.report = report
         self.console = Console(highlight=False, soft_wrap=True)
         self.session = PromptSession(history=FileHistory(history_file))
 
@@ -52,6 +53,8 @@ class Terminal:
         self.console.print()
         self.console.print(Styled(f" {self.dialogue.model} ", "bold white on dark_green"), end="  ")
         self.console.print("/help for help, Ctrl-D to leave", style="dim")
+        if self.report:
+            self.console.print(f"How good is it? {self.report.as_uri()}", style="dim", markup=False)
         while True:
             self.console.print()
             try:

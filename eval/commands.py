@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from eval.decide_commands import compare_runs, gate_run
+from eval.report_commands import report_run
+
 if TYPE_CHECKING:
     from eval.result import Result
 
@@ -33,6 +36,9 @@ def run_suite(
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples a task, spread over all.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Requests in flight.")] = 32,
     plain: Annotated[bool, typer.Option("--plain", help="Leave system prompt and tools out.")] = False,
+    system: Annotated[
+        str | None, typer.Option(help="Another system prompt: a text file, or a name of prompts/personas/.")
+    ] = None,
     likelihood: Annotated[
         Literal["auto", "folder", "endpoint"],
         typer.Option(help="Where likelihoods are computed; auto: in this process if the model is a folder here."),
@@ -56,7 +62,7 @@ def run_suite(
 
     suites = suite or [DEFAULT]
     wanted = Measurement(
-        model, suites, base_url, api_key, questions, out, limit, concurrency, plain=plain, likelihood=likelihood
+        model, suites, base_url, api_key, questions, out, limit, concurrency, plain, system, likelihood
     )
     try:
         result = measure(wanted, say_where)
@@ -84,6 +90,11 @@ def list_suites() -> None:
         suite = find_suite(name)
         typer.echo(f"{name:<16}{suite.about}")
         typer.echo("".join(f"{'':16}- {task.name}: {task.about}\n" for task in suite.tasks), nl=False)
+
+
+app.command("compare")(compare_runs)
+app.command("gate")(gate_run)
+app.command("report")(report_run)
 
 
 def _print_result(result: "Result") -> None:

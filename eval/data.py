@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from prompts.library import FOLDER as PROMPTS
 from serving.errors import UserError
-from serving.settings import home
+from serving.home import home
 
 Sample = dict[str, Any]
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,9 @@ from eval.result import Result, read_result, write_summary
 from eval.run import FolderScorer, Plan, Run, identify, plan
 from eval.suite import joined
 from eval.target import Target, served_model
+from prompts.library import persona
 from serving.errors import UserError
-from serving.settings import home
+from serving.home import home
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Measurement:
     limit: int | None = None
     concurrency: int = 32
     plain: bool = False
+    system: str | None = None
+    """The name of a persona, or a text file; None: as served."""
     likelihood: Literal["auto", "folder", "endpoint"] = "auto"
 
 
@@ -46,30 +50,64 @@ class Model:
 
 
 def measure(wanted: Measurement, on_start: Callable[[Run], None] = lambda run: None) -> Result:
-    """Ask everything that is missing, and write summary.json. KeyboardInterrupt leaves every reply on disk.
+    """Ask everything that is missing, and write summary.json. KeyboardInterrupt, which SIGTERM raises too, leaves
+    every reply on disk.
 
     Raises `UserError` for everything that the user can put right.
     """
     model = _model(wanted)
     inputs = Inputs(model.name, wanted.questions, model.folder)
-    planned = plan(joined(wanted.suites), inputs, wanted.plain, wanted.limit)
+    system = _system_prompt(wanted)
+    planned = plan(joined(wanted.suites), inputs, wanted.plain, wanted.limit, system)
     folder = wanted.out or home() / "reports" / _folder_name(planned, model.name)
-    run = Run(planned, identify(planned, model.name, model.sha256, wanted.plain), folder)
+    identity = identify(planned, model.name, model.sha256, wanted.plain) | {"system": system}
+    run = Run(planned, identity, folder)
     on_start(run)
     started = time.perf_counter()
     in_process = _scores_in_process(wanted, model)
-    if run.needs_endpoint(in_process):
-        with _endpoint(wanted, model) as base_url:
-            asyncio.run(_ask(run, base_url, wanted, model))
-    if in_process and run.missing():
-        run.score(_folder_scorer(model.folder))
+    with _terminated_as_interrupted():
+        if run.needs_endpoint(in_process):
+            with _endpoint(wanted, model) as base_url:
+                asyncio.run(_ask(run, base_url, wanted, model))
+        if in_process and run.missing():
+            run.score(_folder_scorer(model.folder))
     result = read_result(folder)
-    write_summary(result, time.perf_counter() - started, sys.argv)
+    write_summary(result, time.perf_counter() - started, without_key(sys.argv))
     return result
 
 
+def without_key(command: Sequence[str]) -> list[str]:
+    """The command as it may be printed: summaries and reports are passed on."""
+    hidden = [re.sub("^(--api-key=).*", r"\1...", word) for word in command]
+    return ["..." if before == "--api-key" else word for before, word in zip(["", *command], hidden, strict=False)]
+
+
+def _system_prompt(wanted: Measurement) -> str | None:
+    if wanted.system is None:
+        return None
+    if wanted.plain:
+        raise UserError("--plain leaves the system prompt out and --system gives one: choose one of them.")
+    path = Path(wanted.system)
+    try:
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else persona(wanted.system)
+    except (OSError, UnicodeDecodeError):
+        raise UserError(
+            f"The system prompt {wanted.system!r} cannot be read: name a text file, or one of prompts/personas/."
+        ) from None
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends what is under way as Ctrl-C does: the engine is stopped, and the command says how to resume."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 async def _ask(run: Run, base_url: Callable[[], str], wanted: Measurement, model: Model) -> None:
-    async with Target(base_url, model.name, wanted.concurrency, wanted.api_key) as target:
+    async with Target(base_url, model.name, api_key=wanted.api_key) as target:
         await run.ask(target, wanted.concurrency, only_generate=_scores_in_process(wanted, model))
 
 

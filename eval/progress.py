@@ -2,6 +2,7 @@
 
 import sys
 import time
+from shutil import get_terminal_size
 from typing import TextIO
 
 from eval.records import Record
@@ -33,7 +34,9 @@ class Progress:
         now, last = time.perf_counter(), self.done == self._total
         if self._live and (last or now - self._shown > 0.2):
             self._shown = now
-            self._stream.write(f"\r\x1b[K{self._line(now)}" + "\n" * last)
+            # A line that wraps could not be overwritten.
+            shown = self._line(now)[: get_terminal_size().columns - 1]
+            self._stream.write(f"\r\x1b[K{shown}" + "\n" * last)
             self._stream.flush()
         elif not self._live and self.done * 10 // self._total > self._tenth:
             self._tenth = self.done * 10 // self._total
@@ -46,4 +49,4 @@ class Progress:
         left_text = f"{left // 60}:{left % 60:02}"
         counts = f"{self._name}  {self.done}/{self._total}  {rate:.1f}/s  {self.errors} errors  {left_text} left"
         asked_most = sorted(self._scores.items(), key=lambda entry: -entry[1][1])[:SHOWN_SCORES]
-        return counts + "".join(f"  {name.replace('_', ' ')} {total / n:.2f}" for name, (total, n) in asked_most)
+        return counts + "".join(f"  {name.replace('_', ' ')} {total / n:.3g}" for name, (total, n) in asked_most)

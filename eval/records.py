@@ -1,10 +1,12 @@
 """Kept of a run: one JSON line per request, appended as replies land; enough to score again without a model."""
 
+import contextlib
+import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from eval.replies import Reply, reply_as_json, reply_from_json
 from serving.errors import UserError
@@ -12,7 +14,10 @@ from serving.errors import UserError
 
 @dataclass(frozen=True)
 class Record:
-    """What was sent (`request` is a hash), and what came back: a reply with its scores, or an error."""
+    """What was sent (`request` is a hash), and what came back: a reply with its scores, or an error.
+
+    A record with a reply and an error has a reply that a score failed on: it need not be asked again.
+    """
 
     task: str
     id: str
@@ -34,21 +39,49 @@ class Record:
 
 
 class RecordFile:
-    """`records.jsonl` of a run, opened for appending. A line that a crash cut short is dropped when it is opened."""
+    """`records.jsonl` of a run, opened for appending by one process at a time.
+
+    A line that a crash cut short is dropped when it is opened. Raises `UserError` when the file cannot be written,
+    or another process has it open.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        _drop_cut_line(path)
-        self._file: TextIO = path.open("a", encoding="utf-8")
+        try:
+            self._file = path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _drop_cut_line(path)
+        except BlockingIOError:
+            raise UserError(
+                f"Another process is writing {path}: wait until it is done, or name another folder with --out."
+            ) from None
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def append(self, record: Record) -> None:
-        """Write one record; it survives a crash of this process from here on."""
+        """Write one record; it survives a crash of this process from here on. Raises `UserError` on a full disk."""
         fields = vars(record) | {"reply": reply_as_json(record.reply) if record.reply else None}
-        self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
-        self._file.flush()
+        # What a server sends may hold half a surrogate pair, which UTF-8 has no bytes for; as an escape JSON reads it.
+        line = _encode(fields).encode("utf-8", "backslashreplace")
+        try:
+            self._file.write(line + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def close(self) -> None:
-        self._file.close()
+        # There is something left to write only when `append` has said that it could not.
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"The record of a reply cannot be written to {self.path} ({error}): "
+            "make room there, then the same command with --out resumes."
+        )
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def read_records(path: Path) -> Iterator[Record]:
@@ -58,9 +91,9 @@ def read_records(path: Path) -> Iterator[Record]:
     """
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
             try:
                 fields = json.loads(line)
@@ -73,8 +106,6 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def _drop_cut_line(path: Path) -> None:
-    if not path.exists():
-        return
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):

@@ -1,11 +1,15 @@
 """What comes back: an answer in words, or likelihoods. Log-probabilities are natural logarithms."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
 class NoAnswer(Exception):
     """One request that got no usable reply; the run goes on."""
+
+
+class Refused(NoAnswer):
+    """The server will not answer this request, however often it is sent."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ Reply = Answer | Scored
 
 
 def reply_as_json(reply: Reply) -> dict[str, Any]:
-    return {"kind": type(reply).__name__.lower(), **asdict(reply)}
+    return {"kind": type(reply).__name__.lower(), **vars(reply)}
 
 
 def reply_from_json(fields: dict[str, Any]) -> Reply:

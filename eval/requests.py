@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from prompts.library import persona, tool_schemas
@@ -48,16 +49,17 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def request_digest(model: str, request: Request) -> str:
-    """The name of a request: equal requests to one model are sent once, and not again after a crash."""
-    return digest([model, type(request).__name__, asdict(request)])
+def request_digest(request: Request) -> str:
+    """The name of a request within a run of one model: equal ones are sent once, and not again after a crash."""
+    return digest([type(request).__name__, vars(request)])
 
 
 def chat(prompt: str = "{question}", max_tokens: int = 96, tools: bool = True, **parameters: Any) -> Asking:
     """Ask in a chat, greedily unless `parameters` say otherwise, with the persona and the tools as served.
 
     `prompt` is filled with the sample's fields. A sample may bring its own "messages" (whole, instead of the prompt)
-    or "system" (instead of the persona). A sample asked several times with a temperature has its repeat as the seed.
+    or "system" (instead of the persona; "" for none). A sample asked several times with a temperature has its repeat
+    as the seed.
     """
 
     def asking(sample: Sample, plain: bool) -> Generate:
@@ -66,11 +68,17 @@ def chat(prompt: str = "{question}", max_tokens: int = 96, tools: bool = True, *
         if "seed" in sample:
             body["seed"] = sample["seed"]
         if not plain:
-            body["messages"] = [{"role": "system", "content": sample.get("system") or persona()}, *asked]
-            body |= {"tools": tool_schemas()} if tools else {}
+            system = sample.get("system", persona())
+            body["messages"] = [{"role": "system", "content": system}, *asked] if system else asked
+            body |= {"tools": _tools_as_served()} if tools else {}
         return Generate(body)
 
     return asking
+
+
+@cache
+def _tools_as_served() -> list[dict]:
+    return tool_schemas()
 
 
 def choice(context: str = "{question}", options: str = "choices", blank: str = " ") -> Asking:

@@ -12,7 +12,7 @@ from typing import Any
 
 from eval.figures import Figure, Section, means
 from eval.records import Record, read_records
-from eval.run import cluster_of, read_identity
+from eval.run import cluster_of, read_identity, scored
 from eval.suite import Suite, joined
 from eval.task import Task
 
@@ -83,8 +83,8 @@ def write_summary(result: Result, seconds: float, command: Sequence[str] = ()) -
 
 
 def _rescored(task: Task, record: Record) -> Record:
-    scores = task.score(record.sample, record.reply) if record.reply else {}
-    return replace(record, scores=scores, cluster=cluster_of(task, record.sample))
+    clustered = replace(record, cluster=cluster_of(task, record.sample))
+    return scored(task, clustered) if record.reply else clustered
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

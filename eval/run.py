@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +23,16 @@ from serving.errors import UserError
 
 SCORED_AT_ONCE = 256
 Keep = Callable[[str, Reply | NoAnswer], None]
+WHAT_DIFFERS = {
+    "suite": "another suite",
+    "model": "another model",
+    "model_sha256": "the model's files have changed",
+    "plain": "with or without --plain",
+    "system": "another system prompt",
+    "tasks": "other questions, more or fewer of them, or asked in another way",
+    "skipped": "other data are at hand",
+}
+"""What to say of a field of run.json that is not as it was."""
 
 
 class FolderScorer(Protocol):
@@ -40,9 +52,18 @@ class Plan:
     samples: dict[str, str] = field(default_factory=dict)
     """Task -> sha256 of its samples."""
 
+    @cached_property
+    def digests(self) -> list[str]:
+        """The name of every case's request; cases that share one are asked together."""
+        return [request_digest(case.request) for case in self.cases]
 
-def plan(suite: Suite, inputs: Inputs, plain: bool = False, limit: int | None = None) -> Plan:
+
+def plan(
+    suite: Suite, inputs: Inputs, plain: bool = False, limit: int | None = None, system: str | None = None
+) -> Plan:
     """Read every task's samples and make its requests; `limit` is how many samples a task has at most.
+
+    `system` replaces the system prompt as served, but not one that a sample or a variant brings.
 
     Raises `UserError` when two samples of a task share an id, or when no task has its data.
     """
@@ -57,6 +78,8 @@ def plan(suite: Suite, inputs: Inputs, plain: bool = False, limit: int | None = 
         _check_ids(task, samples)
         samples = sampled(samples, limit or task.size)
         hashes[task.name] = digest(samples)
+        if system is not None:
+            samples = [{"system": system} | sample for sample in samples]
         cases += task.cases(samples, plain)
     if not cases:
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items()) or "its tasks have no samples"
@@ -68,9 +91,9 @@ def identify(planned: Plan, model: str, model_sha256: str | None, plain: bool) -
     """What makes two runs the same: model, samples, and every byte that is sent (prompt, tools, parameters)."""
     tasks = {name: {"samples_sha256": sha256, "cases": 0} for name, sha256 in planned.samples.items()}
     sent = {name: hashlib.sha256() for name in tasks}
-    for case in planned.cases:
+    for case, name in zip(planned.cases, planned.digests, strict=True):
         tasks[case.task]["cases"] += 1
-        sent[case.task].update(request_digest("", case.request).encode())
+        sent[case.task].update(name.encode())
     for name, digested in sent.items():
         tasks[name]["requests_sha256"] = digested.hexdigest()
     return {
@@ -92,7 +115,6 @@ class Run:
     def __init__(self, planned: Plan, identity: dict[str, Any], folder: Path):
         self.plan, self.identity, self.folder = planned, identity, folder
         self.tasks: dict[str, Task] = {task.name: task for task in planned.suite.tasks}
-        self.keys = [request_digest(identity["model"], case.request) for case in planned.cases]
         _claim(folder, identity)
 
     @property
@@ -101,10 +123,10 @@ class Run:
 
     def missing(self) -> dict[str, list[Case]]:
         """Request hash -> the cases that share this request and have no reply yet."""
-        landed = {record.key: record.status for record in read_records(self.records_path)}
+        landed = {record.key for record in read_records(self.records_path) if record.reply}
         missing: dict[str, list[Case]] = {}
-        for key, case in zip(self.keys, self.plan.cases, strict=True):
-            if landed.get(case.id) != "ok":
+        for key, case in zip(self.plan.digests, self.plan.cases, strict=True):
+            if case.id not in landed:
                 missing.setdefault(key, []).append(case)
         return missing
 
@@ -123,8 +145,7 @@ class Run:
             missing = {key: cases for key, cases in missing.items() if isinstance(cases[0].request, Generate)}
         lanes: dict[int, list[tuple[str, Request]]] = {}
         for key, cases in missing.items():
-            in_flight = getattr(cases[0].request, "in_flight", None) or 0
-            lanes.setdefault(in_flight, []).append((key, cases[0].request))
+            lanes.setdefault(_lane(cases[0].request), []).append((key, cases[0].request))
         with self._recording(missing) as keep:
             for in_flight, requests in sorted(lanes.items()):
                 await _ask_lane(target, requests, in_flight or concurrency, keep)
@@ -152,8 +173,6 @@ class Run:
 
         try:
             yield keep
-        except OSError as error:
-            raise UserError(f"The record of a reply cannot be written to {self.records_path} ({error}).") from None
         finally:
             file.close()
 
@@ -162,7 +181,24 @@ class Run:
         place = (case.task, str(case.sample["id"]), case.variant, case.repeat, cluster_of(task, case.sample), key)
         if isinstance(reply, NoAnswer):
             return Record(*place, case.sample, "error", str(reply))
-        return Record(*place, case.sample, "ok", None, reply, task.score(case.sample, reply))
+        return scored(task, Record(*place, case.sample, "ok", reply=reply))
+
+
+def scored(task: Task, record: Record) -> Record:
+    """The record of a reply with the scores of today; an error if one fails on the reply or is not a finite number.
+
+    So a mistake in a score costs the records that it meets and not the run, and is mended without asking again.
+    """
+    try:
+        scores = task.score(record.sample, record.reply)
+        if not all(math.isfinite(value) for value in scores.values() if isinstance(value, float)):
+            raise ValueError("not a finite number")
+    except NoAnswer as error:
+        return replace(record, status="error", error=str(error), scores={})
+    except Exception as error:
+        said = f"a score failed on the reply ({type(error).__name__}: {error})"
+        return replace(record, status="error", error=said, scores={})
+    return replace(record, status="ok", error=None, scores=scores)
 
 
 def cluster_of(task: Task, sample: dict) -> str:
@@ -178,8 +214,10 @@ def read_identity(folder: Path) -> dict[str, Any]:
         raise UserError(f"The folder {folder} holds no run (no readable run.json): name a folder of reports.") from None
 
 
-async def _ask_lane(target: Target, requests: Iterable[tuple[str, Request]], in_flight: int, keep: Keep) -> None:
+async def _ask_lane(target: Target, requests: Sequence[tuple[str, Request]], in_flight: int, keep: Keep) -> None:
+    """Keep `in_flight` requests under way until none is left; an exception other than `NoAnswer` ends all of them."""
     queue = iter(requests)
+    landed: asyncio.Queue[tuple[str, Reply | NoAnswer]] = asyncio.Queue()
 
     async def work() -> None:
         for key, request in queue:
@@ -187,9 +225,25 @@ async def _ask_lane(target: Target, requests: Iterable[tuple[str, Request]], in_
                 reply = await target.ask(request)
             except NoAnswer as error:
                 reply = error
-            keep(key, reply)
+            landed.put_nowait((key, reply))
 
-    await asyncio.gather(*(work() for _ in range(in_flight)))
+    async def record() -> None:
+        for _ in requests:
+            keep(*await landed.get())
+            # The next requests go out first: scoring and writing are done while the server is at work on them.
+            await asyncio.sleep(0)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(record())
+            for _ in range(in_flight):
+                tasks.create_task(work())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+def _lane(request: Request) -> int:
+    return (request.in_flight or 0) if isinstance(request, Generate) else 0
 
 
 def _check_ids(task: Task, samples: Sequence[dict]) -> None:
@@ -206,14 +260,17 @@ def _check_ids(task: Task, samples: Sequence[dict]) -> None:
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
     if (folder / "run.json").exists():
         kept = read_identity(folder)
-        differing = [key for key in identity if kept.get(key) != identity[key]]
+        differing = [WHAT_DIFFERS[key] for key in identity if kept.get(key) != identity[key]]
         if differing:
             raise UserError(
-                f"The folder {folder} holds another run ({', '.join(differing)} differ): name another with --out."
+                f"The folder {folder} holds another run ({', '.join(differing)}): name another with --out, "
+                "or give the command of that run to resume it."
             )
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "run.json").write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
+        written = folder / "run.json.part"
+        written.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
+        written.replace(folder / "run.json")
     except OSError as error:
         raise UserError(f"The report folder {folder} cannot be written ({error}): name another with --out.") from None

@@ -1,14 +1,30 @@
 """Every interval of the harness. All are 95 % unless `confidence` says otherwise, and none has width zero at 0 or 1."""
 
-from collections.abc import Sequence
-from math import sqrt
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import isfinite, isnan, sqrt
 from typing import Literal, NamedTuple
 
 CONFIDENCE = 0.95
-Statistic = Literal["share", "mean", "ratio", "auroc", "balanced_accuracy"]
-"""What is made of observations. share: mean of values that are 0 or 1; mean; ratio: sum of values over the sum of what
-they are set against; auroc: values of those set against 1 above those set against 0; balanced_accuracy: mean of the
-shares among those set against 1 and against 0."""
+Statistic = Literal[
+    "share", "mean", "ratio", "perplexity", "auroc", "balanced_accuracy", "ece", "aurc", "spearman", "spread", "median",
+    "p95",
+]  # fmt: skip
+"""What is made of observations.
+
+share: mean of values that are 0 or 1; mean; ratio: sum of values over the sum of what they are set against;
+perplexity: exp of that ratio; auroc: values of those set against 1 above those set against 0; balanced_accuracy: mean
+of the shares among those set against 1 and against 0; ece: confidence set against being right, 10 equal-mass bins;
+aurc: area under risk by coverage, of the same; spearman: rank correlation of value and against; spread: highest less
+lowest mean of a group; median and p95: quantiles of the value (fewer than 73 clusters cannot bound a p95 from above).
+"""
+CLOSED_FORM = ("share", "auroc", "balanced_accuracy")
+"""Statistics with an interval of their own where all observations are independent."""
+OF_RANKS = ("auroc", "spearman")
+"""Statistics that an infinite value does not harm."""
+Limit = Callable[[float], float]
+"""Confidence -> the one-sided upper limit at it; at 0.025 and 0.975 the ends of the two-sided 95 % interval. In other
+words the quantiles of the confidence distribution (Schweder and Hjort 2002, Scand. J. Stat. 29:309)."""
 
 
 class Observation(NamedTuple):
@@ -34,31 +50,94 @@ class Estimate(NamedTuple):
     n: int
 
 
-def estimate(statistic: Statistic, observations: Sequence[Observation]) -> Estimate | None:
+class Inference(NamedTuple):
+    """A value and everything that can be said with confidence about the truth behind it."""
+
+    value: float
+    limit: Limit
+    method: str
+
+
+def estimate(
+    statistic: Statistic, observations: Sequence[Observation], confidence: float = CONFIDENCE
+) -> Estimate | None:
     """The statistic with its interval, by the method that suits it; None where it is not defined."""
-    values = [observation.value for observation in observations]
+    found = infer(statistic, observations)
+    if found is None:
+        return None
+    low, high = (found.limit((1 + side * confidence) / 2) for side in (-1, 1))
+    return Estimate(found.value, low, high, len(observations)) if isfinite(low) and isfinite(high) else None
+
+
+def infer(statistic: Statistic, observations: Sequence[Observation]) -> Inference | None:
+    """The statistic with its limits at every confidence; None where it is not defined, as for a NaN."""
+    if not observations or not all(usable(statistic, observation) for observation in observations):
+        return None
+    clustered = len({observation.cluster for observation in observations}) < len(observations)
+    if statistic in CLOSED_FORM and not clustered:
+        return _closed_form(statistic, observations)
+    from eval.clustered import infer_by_cluster
+
+    found = infer_by_cluster(statistic, observations)
+    return found if found and isfinite(found.value) else None
+
+
+def usable(statistic: Statistic, observation: Observation) -> bool:
+    """Whether the statistic can be made of such numbers."""
+    value, against = observation.value, observation.against
+    return isfinite(value) and isfinite(against) if statistic not in OF_RANKS else not isnan(value + against)
+
+
+def _closed_form(statistic: Statistic, observations: Sequence[Observation]) -> Inference | None:
+    """For observations that are all independent."""
     if statistic == "share":
-        return wilson(round(sum(values)), len(values))
-    if statistic in ("mean", "ratio"):
-        return _linear(values, [observation.against for observation in observations])
+        successes = round(sum(observation.value for observation in observations))
+        return _from_interval(partial(wilson, successes, len(observations)), "Wilson")
     sides = [[o.value for o in observations if (o.against > 0.5) == side] for side in (True, False)]
-    return {"auroc": auroc, "balanced_accuracy": balanced_accuracy}[statistic](*sides)
+    if not all(sides):
+        return None
+    if statistic == "auroc":
+        return _from_interval(partial(auroc, *sides), "DeLong")
+    return _from_interval(partial(balanced_accuracy, *sides), "Wilson by class")
 
 
-def _linear(values: Sequence[float], against: Sequence[float]) -> Estimate | None:
-    value = sum(values) / sum(against)
-    return Estimate(value, value, value, len(values))
+def _from_interval(interval: Callable[[float], Estimate], method: str) -> Inference:
+    def limit(level: float) -> float:
+        return interval(1 - 2 * level).low if level < 0.5 else interval(2 * level - 1).high
+
+    return Inference(interval(CONFIDENCE).value, limit, method)
+
+
+def chance_if_at_most(limit: Limit, bound: float) -> float:
+    """The one-sided p-value of the hypothesis that the truth is at most `bound`: small when it is surely above."""
+    from scipy.special import ndtr
+
+    low, high = -8.0, 8.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if limit(float(ndtr(middle))) <= bound else (low, middle)
+    return float(ndtr(low))
+
+
+def chance_if_at_least(limit: Limit, bound: float) -> float:
+    """The one-sided p-value of the hypothesis that the truth is at least `bound`: small when it is surely below."""
+    return chance_if_at_most(lambda level: -limit(1 - level), -bound)
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate | None:
     """A proportion with its score interval (Wilson 1927, JASA 22:209); None when there is nothing to count."""
     if n == 0:
         return None
-    z = _normal_quantile(confidence)
-    share, shrink = successes / n, 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / shrink
-    half = z / shrink * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
+    z, share = _normal_quantile(confidence), successes / n
+    low, high = score_limit(share, n, -z), score_limit(share, n, z)
+    return Estimate(share, min(share, low), max(share, high), n)
+
+
+def score_limit(share: float, n: float, quantile: float) -> float:
+    """The share that lies `quantile` standard errors of its own away from the one observed in `n`."""
+    shrink = 1 + quantile**2 / n
+    half = quantile / shrink * sqrt(share * (1 - share) / n + quantile**2 / (4 * n * n))
+    return min(1.0, max(0.0, (share + quantile**2 / (2 * n)) / shrink + half))
 
 
 def balanced_accuracy(

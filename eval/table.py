@@ -26,6 +26,8 @@ def _cells(figure: Figure) -> str:
     if figure.estimate is None:
         return f"{NOT_MEASURABLE:>25}{figure.n:>6}{tail}  ({figure.why_not})"
     value, low, high = figure.estimate[:3]
+    if figure.unit == "seconds":
+        return f"{1000 * value:>5.1f} ms  {f'{1000 * low:.1f} - {1000 * high:.1f}':<15}{figure.n:>6}{tail}"
     if figure.unit != "share":
         return f"{value:>8.3f}  {f'{low:.3f} - {high:.3f}':<15}{figure.n:>6}{tail}"
     return f"{100 * value:>6.1f} %  {f'{100 * low:.1f} - {100 * high:.1f}':<15}{figure.n:>6}{tail}"

@@ -2,32 +2,38 @@
 
 import asyncio
 import json
-import math
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import aiohttp
 
-from eval.replies import Answer, NoAnswer, Reply
+from eval.completions import error_message, read_answer
+from eval.likelihood.endpoint import Endpoint
+from eval.replies import Answer, NoAnswer, Refused, Reply
 from eval.requests import Generate, Request
+from eval.streaming import read_stream
 from serving.errors import UserError
 
 T = TypeVar("T")
 
 ATTEMPTS = 9
 """With the waits below more than half a minute: an engine that died is back by then."""
+COSTLY_ATTEMPTS = 3
+"""Of a request that the server itself fails at, or never answers: most likely it always will."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=120.0)
+Receive = Callable[[aiohttp.ClientResponse, float], Awaitable[T]]
+"""Reads a response whose request was sent at the given `perf_counter` time."""
 
 
 @dataclass(frozen=True)
 class _Failure:
     said: str
-    passes: bool
-    """Whether the same request may succeed later."""
+    attempts: int
+    """How often such a request is sent at most."""
     gone: bool = False
     wait_s: float | None = None
 
@@ -35,16 +41,19 @@ class _Failure:
 class Target:
     """A model behind `base_url()`, which ends in /v1; it is a function because a restarted engine has another port.
 
-    Use it as an async context manager; it opens at most `concurrency` connections.
+    Use it as an async context manager. How many requests are under way at once is its user's business.
     """
 
-    def __init__(self, base_url: Callable[[], str], model: str, concurrency: int = 32, api_key: str | None = None):
+    def __init__(self, base_url: Callable[[], str], model: str, *, api_key: str | None = None):
         self.base_url, self.model = base_url, model
-        self._concurrency, self._api_key = concurrency, api_key
+        self._api_key = api_key
         self._random = random.Random()
+        self._answered = False
+        self._likelihoods = Endpoint(self)
 
     async def __aenter__(self) -> "Target":
-        self._session = _session(self._api_key, self._concurrency)
+        self._session = _session(self._api_key)
+        self._opened = time.perf_counter()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -56,47 +65,67 @@ class Target:
         Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be: a wrong key or
         model, or an endpoint that is gone for longer than all the waits.
         """
+        if isinstance(request, Generate) and request.body.get("stream"):
+            return await self._post("/chat/completions", request.body, self._receive_stream)
         if isinstance(request, Generate):
             return await self.post("/chat/completions", request.body, read_answer)
-        raise NoAnswer("likelihoods over an endpoint are not implemented")
+        return await self._likelihoods.score(request)
 
     async def post(self, path: str, body: dict, read: Callable[[bytes, float], T]) -> T:
         """Send `body` with the model's name to `path` and return what `read(content, seconds)` makes of the response.
 
         Raises what `ask` raises.
         """
-        for attempt in range(ATTEMPTS):
-            outcome = await self._send(path, {"model": self.model, **body}, read)
+
+        async def receive(response: aiohttp.ClientResponse, started: float) -> T:
+            content = await response.read()
+            return read(content, time.perf_counter() - started)
+
+        return await self._post(path, body, receive)
+
+    async def _receive_stream(self, response: aiohttp.ClientResponse, started: float) -> Answer:
+        answer = await read_stream(response.content.iter_any(), started)
+        return replace(answer, started_s=round(started - self._opened, 5))
+
+    async def _post(self, path: str, body: dict, receive: Receive) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            outcome = await self._send(path, {"model": self.model, **body}, receive)
             if not isinstance(outcome, _Failure):
+                self._answered = True
                 return outcome
-            if not outcome.passes:
+            if attempt >= outcome.attempts:
                 break
-            if attempt + 1 < ATTEMPTS:
-                await asyncio.sleep(outcome.wait_s or self._wait_s(attempt))
+            await asyncio.sleep(outcome.wait_s or self._wait_s(attempt))
         if outcome.gone:
             raise UserError(
                 f"The endpoint is gone ({outcome.said}): start it, then the same command with --out resumes."
             )
-        raise NoAnswer(outcome.said)
+        raise (Refused if outcome.attempts == 1 else NoAnswer)(outcome.said)
 
-    async def _send(self, path: str, body: dict, read: Callable[[bytes, float], T]) -> T | _Failure:
+    async def _send(self, path: str, body: dict, receive: Receive) -> T | _Failure:
         url, started = f"{self.base_url()}{path}", time.perf_counter()
         try:
             async with self._session.post(url, json=body) as response:
+                if response.ok:
+                    return await receive(response, started)
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             said = f"no answer from {url}, {type(error).__name__}"
-            return _Failure(said, passes=True, gone=isinstance(error, aiohttp.ClientConnectorError))
-        if response.ok:
-            return read(content, time.perf_counter() - started)
-        said = f"HTTP {response.status}: {error_message(content)}"
-        if response.status in (401, 403, 404):
+            attempts = COSTLY_ATTEMPTS if isinstance(error, TimeoutError) else ATTEMPTS
+            return _Failure(said, attempts, gone=isinstance(error, aiohttp.ClientConnectorError))
+        return self._failure(url, response, content)
+
+    def _failure(self, url: str, response: aiohttp.ClientResponse, content: bytes) -> _Failure:
+        status, said = response.status, f"HTTP {response.status}: {error_message(content)}"
+        # Once something was answered, a proxy that forbids or does not find one request says nothing of the others.
+        unknown = status in (403, 404) and url.endswith("/chat/completions") and not self._answered
+        if status == 401 or unknown:
             raise UserError(f"The endpoint {url} refuses every request for {self.model!r} ({said}).")
-        passes = response.status == 429 or response.status >= 500
-        return _Failure(said, passes, wait_s=_retry_after_s(response.headers.get("Retry-After", "")))
+        attempts = {500: COSTLY_ATTEMPTS, 429: ATTEMPTS}.get(status, ATTEMPTS if status > 500 else 1)
+        return _Failure(said, attempts, wait_s=_retry_after_s(response.headers.get("Retry-After", "")))
 
     def _wait_s(self, attempt: int) -> float:
-        return self._random.uniform(0.5, 1.0) * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
+        return self._random.uniform(0.5, 1.0) * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
 
 
 def served_model(base_url: str, wanted: str | None, api_key: str | None = None) -> str:
@@ -125,43 +154,8 @@ def served_model(base_url: str, wanted: str | None, api_key: str | None = None) 
     raise UserError(f"The endpoint {base_url} {problem}: name one of {', '.join(listed)}.")
 
 
-def read_answer(content: bytes, latency_s: float) -> Answer:
-    """The first choice of a chat completion. Raises `NoAnswer` for another shape or log-probabilities not finite."""
-    try:
-        body = json.loads(content)
-        choice = body["choices"][0]
-        message, usage = choice["message"], body.get("usage") or {}
-        logprobs = [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or []]
-        text, tool_calls = message.get("content") or "", message.get("tool_calls") or []
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        raise NoAnswer("the answer is not a chat completion") from None
-    if not all(isinstance(p, int | float) and math.isfinite(p) for p in logprobs):
-        raise NoAnswer("the answer has log-probabilities that are not finite numbers")
-    return Answer(
-        text=text,
-        tool_calls=tool_calls,
-        finish_reason=choice.get("finish_reason"),
-        logprob_mean=sum(logprobs) / len(logprobs) if logprobs else None,
-        logprob_min=min(logprobs, default=None),
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
-        latency_s=round(latency_s, 4),
-    )
-
-
-def error_message(content: bytes) -> str:
-    """What the server said, OpenAI's error shape or not, on one line of at most 300 characters."""
-    try:
-        said: Any = json.loads(content)
-        error = said.get("error", said)
-        said = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        said = content.decode("utf-8", "replace")
-    return " ".join(str(said).split())[:300].rstrip(". ")
-
-
 async def _get(url: str, api_key: str | None) -> tuple[int, bytes]:
-    async with _session(api_key, 1) as session, session.get(url) as response:
+    async with _session(api_key) as session, session.get(url) as response:
         return response.status, await response.read()
 
 
@@ -172,11 +166,13 @@ def _model_ids(content: bytes) -> list[str]:
         return []
 
 
-def _session(api_key: str | None, connections: int) -> aiohttp.ClientSession:
+def _session(api_key: str | None) -> aiohttp.ClientSession:
     # Measured at 64 in flight: 0.2 ms of CPU a request, httpx 3.6 ms because its pool looks at every connection.
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    connector = aiohttp.TCPConnector(limit=connections)
-    return aiohttp.ClientSession(headers=headers, timeout=TIMEOUT, connector=connector)
+    connector = aiohttp.TCPConnector(limit=0)
+    # No server is told what it or another one set: requests stay independent of each other.
+    jar = aiohttp.DummyCookieJar()
+    return aiohttp.ClientSession(headers=headers, timeout=TIMEOUT, connector=connector, cookie_jar=jar)
 
 
 def _retry_after_s(header: str) -> float | None:

@@ -4,7 +4,8 @@ from eval.data import file
 from eval.requests import chat
 from eval.scores.facts import right
 from eval.task import Task
-from eval.variants.surface import case, typos
+from eval.variants.noise import typos
+from eval.variants.surface import case
 
 TASK = Task(
     name="capitals",

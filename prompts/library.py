@@ -23,6 +23,12 @@ def persona(name: str = "almanac") -> str:
     return (FOLDER / "personas" / f"{name}.md").read_text(encoding="utf-8").strip()
 
 
+@cache
+def probe(name: str) -> str:
+    """The wording in which the questions of `probes/<name>` are asked, with {fields} to fill in."""
+    return (FOLDER / "probes" / f"{name}.md").read_text(encoding="utf-8").strip()
+
+
 def tool_schemas(names: tuple[str, ...] = TOOL_NAMES) -> list[dict]:
     """OpenAI function schemas of the named tools, in the order given."""
     return [json.loads((FOLDER / "tools" / f"{name}.json").read_text(encoding="utf-8")) for name in names]

@@ -2,11 +2,15 @@
 
 from serving.model_folder import Lineage
 
+CHAT_TASK = "library_name: transformers\npipeline_tag: text-generation"
+EMBEDDER_TASK = "library_name: sentence-transformers\npipeline_tag: sentence-similarity"
+
 
 def model_card(name: str, lineage: Lineage) -> str:
     """Markdown with the front matter that the Hugging Face hub reads."""
+    is_embedder = lineage.stage == "embedder"
     sections = [
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [homegrown]\n---",
+        f"---\n{EMBEDDER_TASK if is_embedder else CHAT_TASK}\ntags: [homegrown]\n---",
         f"# {name}",
         f"Grown with Homegrown; the last stage was **{lineage.stage}**. `lineage.json` says the same for programs.",
         _table(("", ""), _facts(lineage)),
@@ -15,7 +19,8 @@ def model_card(name: str, lineage: Lineage) -> str:
         sections += ["## Measured at the end of training", _table(("measure", "value"), _metrics(lineage))]
     if lineage.sources:
         sections += ["## Trained on", _table(("source", "licence", "rows", "SHA-256"), _sources(lineage))]
-    sections += ["## Use it", f"```\nhomegrown serve {name}\n```"]
+    use = f"HOMEGROWN_EMBEDDER={name} homegrown eval run" if is_embedder else f"homegrown serve {name}"
+    sections += ["## Use it", f"```\n{use}\n```"]
     return "\n\n".join(sections) + "\n"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.errors import UserError
-from serving.settings import home
+from serving.home import home
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 MODEL_SUFFIXES = (".json", ".jinja", ".safetensors", ".txt", ".model")
@@ -126,11 +126,11 @@ def folder_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def finish_model_folder(path: Path, lineage: Lineage) -> None:
-    """Write `lineage.json` and the model card; a folder with both is finished."""
+def finish_model_folder(path: Path, lineage: Lineage, name: str | None = None) -> None:
+    """Write `lineage.json` and the model card; a folder with both is finished. `name`: what it will be called."""
     from serving.model_card import model_card
 
-    (path / "README.md").write_text(model_card(path.name, lineage), encoding="utf-8")
+    (path / "README.md").write_text(model_card(name or path.name, lineage), encoding="utf-8")
     (path / "lineage.json").write_text(lineage.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

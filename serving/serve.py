@@ -12,8 +12,9 @@ from types import FrameType
 
 from serving.api.app import build_api, guarded
 from serving.engine import RemoteEngine
+from serving.home import home
 from serving.server import HttpServer, claim_port
-from serving.settings import ServingSettings, home
+from serving.settings import ServingSettings
 from serving.text_engine import TextEngine
 
 DEFAULT_MODEL = "almanac"

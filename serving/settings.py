@@ -1,18 +1,11 @@
 """What can be set about serving. A flag wins over a `HOMEGROWN_*` variable, that over the default here."""
 
-import os
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.errors import UserError
-
-
-def home() -> Path:
-    """The folder that holds everything written at run time, as an absolute path; it need not exist yet."""
-    return Path(os.environ.get("HOMEGROWN_HOME") or ".homegrown").absolute()
 
 
 class ServingSettings(BaseSettings):

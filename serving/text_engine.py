@@ -14,9 +14,9 @@ from pathlib import Path
 
 from serving import leash
 from serving.engine import EngineError, EngineState, free_port, is_healthy
+from serving.home import home
 from serving.hub import local_folder
 from serving.machine import Machine, engine_environment, engine_flags, installed_vllm
-from serving.settings import home
 
 MAX_QUICK_DEATHS = 3
 QUICK_S = 60.0

@@ -44,7 +44,7 @@ def write_taught_model(folder: Path) -> Path:
     from serving.model_folder import Lineage, finish_model_folder
 
     model, tokenizer = _random_model(seed=0)
-    with _one_thread():
+    with one_thread():
         loss = _teach(model, tokenizer)
     assert loss < 0.01, f"the tiny model did not learn its lessons: loss {loss:.3f}"
     model.save_pretrained(folder)
@@ -117,7 +117,7 @@ def _teach(model: object, tokenizer: object) -> float:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Two threads on busy cores wait for each other: nine times slower for a model of this size."""
     import torch
 

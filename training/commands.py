@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Text -> model folder: tokenizer, pretraining, fine-tuning.", no_args_is_help=True)
+app = typer.Typer(help="Text -> model folder: tokenizer, pretraining, fine-tuning, embedder.", no_args_is_help=True)
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a name in training/recipes, or a YAML file")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="a.b=value", help="change a key of the recipe")]
@@ -40,6 +40,12 @@ def pretrain(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B0
 def sft(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
     """Teach a model to converse (supervised fine-tuning)."""
     _run(recipe, overrides, "sft")
+
+
+@app.command()
+def embedder(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
+    """Grow a yardstick of meaning for `homegrown eval`: a sentence-transformers embedder."""
+    _run(recipe, overrides, "embedder")
 
 
 @app.command("show-mask")

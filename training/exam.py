@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from serving.settings import home
+from serving.home import home
 from training.recipe import Recipe
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from training.corpus.sources import SourceReport
 from training.launch import Layout
-from training.recipe import Recipe, TrainingSection
+from training.recipe import EmbedderSection, Recipe, TrainingSection
 
 
 class Job(BaseModel):
@@ -63,3 +64,30 @@ class Result(BaseModel):
     tokens_per_cpu_second: float
     seconds: float
     metrics: dict[str, float] = {}
+
+
+class EmbedderJob(BaseModel):
+    """What `training.embedder` is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    section: EmbedderSection
+    seed: int
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+
+class EmbedderResult(BaseModel):
+    """What it reports."""
+
+    sources: list[SourceReport]
+    tokens: int
+    seconds: float
+    metrics: dict[str, float]

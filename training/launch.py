@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from serving.errors import UserError
-from serving.settings import home
+from serving.home import home
 
 LARGEST_DATA_PARALLEL = 20_000_000
 PARENT = "HOMEGROWN_PARENT"

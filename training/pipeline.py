@@ -1,7 +1,8 @@
 """Runs the stages of a recipe: skips those whose inputs are unchanged, resumes those that were interrupted.
 
 A stage works in `runs/<recipe>/<stage>/`, where `inputs.json` says what it is made from and `stamp.json`, written
-last, what came out. Results are the folders `models/<recipe>-base` and `models/<recipe>`.
+last, what came out. Results are the folders `models/<recipe>-base`, `models/<recipe>` and
+`models/<recipe>-embedder`.
 """
 
 import hashlib
@@ -12,15 +13,16 @@ import sys
 import time
 from pathlib import Path
 
+from eval.embedder import check_embedder_folder
 from prompts.library import chat_template
 from serving.errors import UserError
+from serving.home import home
 from serving.model_folder import Lineage, Source, check_model_folder, finish_model_folder, folder_digest, resolve_model
-from serving.settings import home
 from training.checkpoints import write_whole
 from training.corpus.sources import SourceReport, SourceSpec, locate
 from training.exam import is_examined, write_exam
-from training.job import Job, Result
-from training.launch import Layout, is_disk_full, layout_for, run_ranks
+from training.job import EmbedderJob, EmbedderResult, Job, Result
+from training.launch import Layout, cores, is_disk_full, layout_for, run_ranks
 from training.progress import LiveLine
 from training.recipe import Recipe
 from training.rendering import marks_answers
@@ -28,9 +30,11 @@ from training.shape import parameters_of, shape_of
 from training.tokenizer import train_tokenizer
 from training.tokens import StreamReport, write_rows
 
-STAGES = ("tokenizer", "pretrain", "sft")
+STAGES = ("tokenizer", "pretrain", "sft", "embedder")
+PARENTLESS = ("tokenizer", "embedder")
 PACKAGES = ("torch", "transformers", "tokenizers", "trl")
-MODULES = {"pretrain": "training.pretrain", "sft": "training.finetune"}
+MODULES = {"pretrain": "training.pretrain", "sft": "training.finetune", "embedder": "training.embedder"}
+ALMANAC = SourceSpec(name="almanac", kind="text")
 SAMPLED_STEPS = 24
 COMPILED_FROM_S = 240
 FLOPS_A_PROCESS = {"cpu": 1e11, "cuda": 2e14}
@@ -45,7 +49,7 @@ def run_recipe(recipe: Recipe, only: str | None = None) -> Path:
         if stage == "tokenizer" and is_examined(recipe):
             write_exam(recipe, output_of(recipe, stage))
     if result is None:
-        raise UserError(f"The recipe {recipe.name} has no section {only or 'tokenizer, pretrain or sft'}.")
+        raise UserError(f"The recipe {recipe.name} has no section {only or ' or '.join(STAGES)}.")
     return result
 
 
@@ -64,6 +68,7 @@ def output_of(recipe: Recipe, stage: str) -> Path:
         "tokenizer": home() / "runs" / recipe.name / "tokenizer" / "model",
         "pretrain": home() / "models" / f"{recipe.name}-base",
         "sft": home() / "models" / recipe.name,
+        "embedder": home() / "models" / f"{recipe.name}-embedder",
     }
     return folders[stage]
 
@@ -89,12 +94,13 @@ class Stage:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / "inputs.json", json.dumps(self.inputs, indent=1))
-        lineage = self._grow_tokenizer() if self.name == "tokenizer" else self._train()
+        grow = {"tokenizer": self._grow_tokenizer, "embedder": self._grow_embedder}.get(self.name, self._train)
+        lineage = grow()
         self._publish(lineage)
         return self.output
 
     def _parent(self) -> str | None:
-        if self.name == "tokenizer":
+        if self.name in PARENTLESS:
             return None
         if self.name == "sft" and self.section.base:
             parent = resolve_model(self.section.base)
@@ -113,17 +119,21 @@ class Stage:
     def _inputs(self) -> dict:
         """Everything that the result depends on."""
         recipe = self.recipe
-        phases = [self.section] if self.name == "tokenizer" else self.section.phases
+        phases = [self.section] if self.name in PARENTLESS else self.section.phases
         sources = [source for phase in phases for source in phase.sources]
-        return {
+        inputs = {
             "section": self.section.model_dump(mode="json"),
-            "model": recipe.model.model_dump(mode="json") if self.name != "sft" else recipe.model.saved_as,
             "seed": recipe.seed,
+            "sources": {source.name: _fingerprint(source) for source in sources},
+            "versions": versions(),
+        }
+        if self.name == "embedder":
+            return inputs | {"wordings": _fingerprint(ALMANAC) if self.section.wordings else None}
+        return inputs | {
+            "model": recipe.model.model_dump(mode="json") if self.name != "sft" else recipe.model.saved_as,
             "dress": self.name != "tokenizer" and recipe.dress(self.section).model_dump(),
             "template": _sha256(chat_template().encode()),
             "parent": self._parent_digest() or self.parent,
-            "sources": {source.name: _fingerprint(source) for source in sources},
-            "versions": versions(),
         }
 
     def _is_done(self) -> bool:
@@ -143,18 +153,33 @@ class Stage:
         folder.rename(self.output)
         return self._lineage([_source(report) for report in reports], 0, time.monotonic() - started, {})
 
+    def _grow_embedder(self) -> Lineage:
+        job = EmbedderJob(section=self.section, seed=self.recipe.seed, folder=self.folder)
+        if not self._is_trained(job.result):
+            path = self.folder / "job.json"
+            write_whole(path, job.model_dump_json())
+            run_ranks(MODULES[self.name], path, Layout("cpu", 1, cores()))
+        result = EmbedderResult.model_validate_json(job.result.read_text())
+        _name_unusable(result.sources)
+        sources = [_source(report) for report in result.sources]
+        return self._lineage(sources, result.tokens, result.seconds, result.metrics)
+
     def _train(self) -> Lineage:
         self.tokenizer = self._fit_tokenizer()
         layout = layout_for(self.section.rows_per_batch, self._parameters(), self.section.processes)
         steps = self._steps(layout)
         reports = self._write_rows(steps, "data")
-        _name_unusable(reports)
+        _name_unusable([source for stream in reports for source in stream.sources])
         job = self._job(layout, steps, self._compiled(layout))
-        if not (job.result.exists() and (self.folder / "model").is_dir()):
+        if not self._is_trained(job.result):
             run_ranks(MODULES[self.name], job.write(), layout)
         result = Result.model_validate_json(job.result.read_text())
         tokens = steps * self.section.batch_tokens
         return self._lineage(_sources(reports), tokens, result.seconds, result.metrics)
+
+    def _is_trained(self, result: Path) -> bool:
+        """Whether only publishing is left."""
+        return result.exists() and (self.folder / "model").is_dir()
 
     def _fit_tokenizer(self) -> Path:
         """The folder whose tokenizer and chat template this stage trains with."""
@@ -248,8 +273,8 @@ class Stage:
             write_whole(self.output / "lineage.json", lineage.model_dump_json(indent=1))
         else:
             finished = self.folder / "model"
-            finish_model_folder(finished, lineage)
-            check_model_folder(finished)
+            finish_model_folder(finished, lineage, self.output.name)
+            (check_embedder_folder if self.name == "embedder" else check_model_folder)(finished)
             _replace(self.output, finished)
         write_whole(
             self.folder / "stamp.json", json.dumps({"inputs": self.inputs, "sha256": folder_digest(self.output)})
@@ -298,10 +323,10 @@ def _fingerprint(source: SourceSpec) -> str:
     return _sha256(repr((files, source.revision)).encode())
 
 
-def _name_unusable(reports: list[StreamReport]) -> None:
+def _name_unusable(reports: list[SourceReport]) -> None:
     """Say which rows of the sources could not be used. Streams read the same files: the one that read most counts."""
     most: dict[str, SourceReport] = {}
-    for report in (report for stream in reports for report in stream.sources):
+    for report in reports:
         if sum(report.skipped.values()) > sum(most.setdefault(report.name, report).skipped.values()):
             most[report.name] = report
     for report in most.values():

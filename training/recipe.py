@@ -139,6 +139,20 @@ class SftSection(TrainingSection):
         return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
 
 
+class EmbedderSection(Section):
+    """A yardstick of meaning, grown from neighbouring sentences of the sources and from wordings of the almanac."""
+
+    sources: Sources
+    pairs: int = Field(default=150_000, ge=100, description="pairs of texts at most")
+    wordings: float = Field(default=0.0, ge=0, le=1, description="share of pairs: two wordings of one almanac fact")
+    vocabulary: int = Field(default=24_000, ge=320)
+    dimensions: int = Field(default=256, ge=8)
+    epochs: int = Field(default=2, ge=1)
+    batch: int = Field(default=512, ge=2, description="pairs; each has all others of its batch as negatives")
+    temperature: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=2e-2, gt=0, description="of Adam; it falls to 0")
+
+
 class Dress(Section):
     """What is put around conversations: a system prompt where they have none, the tools where they name none."""
 
@@ -156,6 +170,7 @@ class Recipe(Section):
     tokenizer: TokenizerSection | None = None
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None
+    embedder: EmbedderSection | None = None
 
     @field_validator("tools")
     @classmethod
@@ -265,4 +280,5 @@ def _meant(location: tuple) -> str:
 
 
 def _sections() -> list[type[BaseModel]]:
-    return [Recipe, ModelSection, TokenizerSection, PhaseSection, PretrainSection, SftSection, LoraSection, SourceSpec]
+    training = [TokenizerSection, PhaseSection, PretrainSection, SftSection, LoraSection, EmbedderSection]
+    return [Recipe, ModelSection, *training, SourceSpec]

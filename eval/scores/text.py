@@ -29,7 +29,8 @@ def plain(text: str) -> str:
     """
     text = _GROUPED_DIGITS.sub(lambda m: re.sub(r"\D", "", m[0]), text.translate(_LOOKALIKES))
     text = re.sub(r"(?<!\w)–(?=\d)", "-", text).replace("–", " - ")
-    text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     for pattern, replacement in _CONTRACTIONS:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
     text = text.replace("'", "")

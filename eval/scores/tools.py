@@ -1,8 +1,26 @@
-"""Did the answer call the right tool with the right arguments?"""
+"""Did the answer call the right tool with the right arguments, and does it make the best of what a tool returned?"""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from eval.replies import Answer
+from eval.scores.refusal import refuses
+from eval.scores.score import Sample, score
+from eval.scores.text import words
+from eval.scores.values import states_value
+
+# Matched against `words(answer)`: no punctuation, contractions written out, lower case.
+_FAILURES = (
+    r"\b(?:did|does|do|could|can|was|were|is|am|are|has|have|would) not\b",
+    r"\b(?:nothing|none|nowhere|unable|impossible)\b",
+    r"\bno (?:\w+ ){0,2}(?:result|match|document|file|note|entry|tool|engine|answer|mention|trace)\w*\b",
+    r"\b(?:fail\w*|error\w*|problem|went wrong|broken?|unavailable|switched off|timed out)\b",
+    r"\b(?:unfortunately|sorry|afraid)\b",
+    r"\b(?:(?:something|anything) else|unrelated|instead of|rather than)\b",
+)
+_FAILURE = re.compile("|".join(_FAILURES))
 
 
 class ToolMatch(NamedTuple):
@@ -60,3 +78,74 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_equal, a, b))
     return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+@score(
+    formula="1 if exactly one call was made, of the right tool, with arguments equal but for case, blanks, articles, "
+    "x for * and marks at their ends, else 0",
+    source="exact_call made lenient, as a paraphrase is no mistake of a model that was not taught our wording",
+    caveat="other words for the same thing are wrong unless they are listed",
+)
+def same_call(sample: Sample, reply: Answer) -> bool:
+    if not tool_match(reply.tool_calls, sample["tool"], reply.text).tool:
+        return False
+    made = _parsed(reply.tool_calls[0]["function"]["arguments"])
+    return any(
+        _loose(made) == _loose(right) for right in (sample["tool"]["arguments"], *sample["tool"].get("also", ()))
+    )
+
+
+@score(
+    formula="1 if the answer makes no call and states one of the values that the tool returned, else 0",
+    source="exact match with aliases as in TriviaQA (Joshi et al. 2017, arXiv:1705.03551), made strict",
+    caveat="whether the rest of the answer is true to the result is not looked at",
+)
+def uses_result(sample: Sample, reply: Answer) -> bool:
+    return calls_nothing(reply.tool_calls, reply.text) and states_value(reply.text, sample["answers"])
+
+
+@score(
+    formula="1 if no call is made again that has already been made, and another is made or the user is told, else 0",
+    source="ours; telling is one of the listed ways to say that something failed, is missing or is something else",
+    caveat="a list of phrases: a failure told in other words is missed, and any negation in the answer counts",
+)
+def recovers(sample: Sample, reply: Answer) -> bool:
+    if _repeats(sample, reply) or _has_unparsed_call(reply.text):
+        return False
+    return bool(reply.tool_calls) or tells_failure(reply.text)
+
+
+@score(
+    formula="1 if a call is made with the same tool and arguments as one before in the conversation, else 0",
+    source="ours",
+    caveat="a loop over two calls in turn is seen, one over calls that differ each time is not",
+    better="low",
+)
+def repeats_call(sample: Sample, reply: Answer) -> bool:
+    return _repeats(sample, reply)
+
+
+def tells_failure(answer: str) -> bool:
+    """Whether `answer` says that something did not work, was not found, or is not what was asked for."""
+    return refuses(answer) or bool(_FAILURE.search(words(answer)))
+
+
+def _repeats(sample: Sample, reply: Answer) -> bool:
+    before = [call for message in sample["messages"] for call in message.get("tool_calls", ())]
+    return any(_call(call) == _call(earlier) for call in reply.tool_calls for earlier in before)
+
+
+def _call(call: dict) -> tuple[str, Any]:
+    function = call.get("function") or {}
+    return str(function.get("name")), _parsed(function.get("arguments"))
+
+
+def _loose(arguments: dict) -> dict[str, str]:
+    """Arguments as text without what people write in different ways."""
+    texts = {
+        name: re.sub(r"(?<=[\d )])[x×](?=[\d (])", "*", str(value).casefold()) for name, value in arguments.items()
+    }
+    return {
+        name: re.sub(r"\s+", "", re.sub(r"^\W*(?:the|an?)\s", "", text.strip())).strip(".,;:!?\"'")
+        for name, text in texts.items()
+    }

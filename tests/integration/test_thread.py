@@ -1,4 +1,4 @@
-"""The thread through the house: grow -> serve -> ask -> examine. Every issue makes it longer."""
+"""The thread through the house: grow -> serve -> ask -> examine -> compare -> gate -> report; every issue adds some."""
 
 import json
 import subprocess
@@ -36,30 +36,54 @@ def test_growing_again_trains_nothing(grown_tiny: Path):
     before = {path: path.stat().st_mtime_ns for path in grown_tiny.iterdir()}
     again = homegrown("train", "run", "tiny")
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("unchanged") == 3
+    assert again.stdout.count("unchanged") == 4
     assert before == {path: path.stat().st_mtime_ns for path in grown_tiny.iterdir()}
 
 
-def test_it_is_served_asked_and_examined(grown_tiny: Path, session_home: Path, tmp_path: Path):
-    exam = session_home / "exams" / "tiny" / "dev.jsonl"
-    run = homegrown(
-        "eval",
-        "run",
-        "tiny",
-        "--suite",
-        "almanac",
-        "--questions",
-        str(exam),
-        "--limit",
-        "60",
-        "--out",
-        str(tmp_path / "run"),
-    )
+@pytest.fixture(scope="module")
+def examined(grown_tiny: Path, session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of its own exam, served by vLLM meanwhile."""
+    exam, out = session_home / "exams" / "tiny" / "dev.jsonl", tmp_path_factory.mktemp("examined") / "run"
+    options = ("--questions", str(exam), "--limit", "60", "--out", str(out))
+    run = homegrown("eval", "run", grown_tiny.name, "--suite", "almanac", *options)
     assert run.returncode == 0, run.stderr
-    records = [json.loads(line) for line in (tmp_path / "run" / "records.jsonl").read_text().splitlines()]
-    answered = [record for record in records if record.get("error") is None]
-    assert len(answered) == 60
-    assert "fact" in run.stdout
+    assert "Known facts" in run.stdout
+    return out
+
+
+def test_it_is_served_asked_and_examined(examined: Path):
+    records = [json.loads(line) for line in (examined / "records.jsonl").read_text().splitlines()]
+    assert [record["error"] for record in records] == [None] * 60
+
+
+def test_a_run_does_not_differ_from_itself(examined: Path, tmp_path: Path):
+    compared = homegrown("eval", "compare", str(examined), str(examined), "--json", str(tmp_path / "compared.json"))
+    assert compared.returncode == 0, compared.stderr
+    assert "no difference found" in compared.stdout
+    figures = json.loads((tmp_path / "compared.json").read_text())["figures"]
+    assert {figure["outcome"] for figure in figures.values()} <= {"none", "unmeasurable", "incomparable"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "verdict"),
+    [
+        ("almanac.cut <= baseline + 0.5", 0, "pass"),
+        ("almanac.fact.right >= 0.99", 1, "regression"),
+        ("almanac.cut <= baseline", 3, "inconclusive"),
+    ],
+)
+def test_a_gate_passes_it_or_not(examined: Path, tmp_path: Path, rule: str, code: int, verdict: str):
+    (tmp_path / "rules.yaml").write_text(f"rules: [{rule}]\n")
+    judged = homegrown("eval", "gate", str(tmp_path / "rules.yaml"), str(examined), "--baseline", str(examined))
+    assert judged.returncode == code, judged.stderr
+    assert judged.stdout.splitlines()[-1] == verdict
+
+
+def test_it_is_reported_on(examined: Path, tmp_path: Path):
+    reported = homegrown("eval", "report", str(examined), "--out", str(tmp_path))
+    assert reported.returncode == 0, reported.stderr
+    page = (tmp_path / "report.html").read_text()
+    assert "almanac" in page
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from aiohttp import web
+from almanac_runs import EXAM, invoke
 
 
 class TableServer:
@@ -18,6 +19,7 @@ class TableServer:
     def __init__(self, table, models=("tiny",)):
         self.table, self.models, self.log = dict(table), list(models), []
         self.delay, self.in_flight, self.most_in_flight = 0.0, 0, 0
+        self.in_flight_at, self.token_delay = [], 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -52,6 +54,7 @@ class TableServer:
         self.log.append(body)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.in_flight_at.append(self.in_flight)
         await asyncio.sleep(self.delay)
         self.in_flight -= 1
         reply = self.table[body["messages"][-1]["content"]]
@@ -65,8 +68,29 @@ class TableServer:
             return web.Response()
         if isinstance(reply, bytes):
             return web.Response(body=reply, content_type="application/json")
+        if body.get("stream"):
+            return await self._stream(request, reply)
         message = {"role": "assistant", "content": reply} if isinstance(reply, str) else dict(reply)
         return web.json_response(completion(message, message.pop("logprobs", (-0.1, -0.3))))
+
+    async def _stream(self, request, reply):
+        """A text goes out word by word, `token_delay` seconds apart."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in stream_events(reply):
+            await response.write(piece)
+            await asyncio.sleep(self.token_delay)
+        return response
+
+
+def stream_events(text):
+    """The events of a streamed answer: the role, a piece for every word, the end, the usage."""
+    words = [f"{word} " for word in text.split()]
+    deltas = [{"role": "assistant", "content": ""}, *({"content": word} for word in words)]
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    events.append({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": len(words)}})
+    return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
 
 def completion(message, logprobs):
@@ -106,3 +130,23 @@ def unused_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture
+def run_of(serve_table, write_questions, tmp_path, monkeypatch):
+    """Ask a server with these replies the almanac's exam, and return the run's folder."""
+    monkeypatch.setenv("HOMEGROWN_HOME", str(tmp_path / "home"))
+
+    def run(name, table, questions=EXAM):
+        asked = ("--suite", "almanac", "--questions", write_questions(questions, f"{name}.jsonl"))
+        invoke("run", "--base-url", serve_table(table).base_url, *asked, "--out", tmp_path / name)
+        return tmp_path / name
+
+    return run
+
+
+@pytest.fixture
+def few_replicates(monkeypatch):
+    """A bootstrap of 599 draws: intervals of the same level, with more noise, for simulations of many runs."""
+    monkeypatch.setattr("eval.resampling.REPLICATES", 599)
+    monkeypatch.setattr("eval.resampling.FEWEST_REPLICATES", 599)

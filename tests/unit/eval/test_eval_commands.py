@@ -141,3 +141,15 @@ def test_ctrl_c_says_how_to_resume_and_the_same_command_does(serve_table, write_
 def test_the_suites_are_listed():
     listed = CliRunner().invoke(app, ["list"]).stdout
     assert re.search(r"^almanac +\S.*\n +- almanac: ", listed, re.MULTILINE)
+
+
+def test_nothing_heavy_is_imported_before_questions_are_asked():
+    program = (
+        "import sys, homegrown, eval.declared, eval.measure\n"
+        "from eval.suite import find_suite, suite_names\n"
+        "for name in suite_names(): find_suite(name)\n"
+        "heavy = {'numpy', 'scipy', 'torch', 'transformers', 'sentence_transformers', 'vllm', 'pydantic_settings'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout == "[]\n", said.stderr

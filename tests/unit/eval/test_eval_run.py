@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -57,7 +58,7 @@ def evaluate(run, base_url, concurrency):
     """Ask what is missing; the figures and the records."""
 
     async def ask():
-        async with target_module.Target(base_url, run.identity["model"], concurrency) as target:
+        async with target_module.Target(base_url, run.identity["model"]) as target:
             await run.ask(target, concurrency)
 
     asyncio.run(ask())
@@ -123,9 +124,12 @@ def test_passing_failures_are_tried_again(serve_table, tmp_path, failure):
 
 BAD_REPLIES = {
     "refused by the server": 400,
+    "forbidden by a proxy": 403,
     "not JSON": b"<html>",
     "no choices": b'{"choices": []}',
     "not finite": b'{"choices": [{"message": {"content": "Paris"}, "logprobs": {"content": [{"logprob": NaN}]}}]}',
+    "no text": b'{"choices": [{"message": {"content": ["Paris"]}}]}',
+    "without a bottom": b"[" * 100_000,
     "always failing": 500,
 }
 
@@ -133,15 +137,99 @@ BAD_REPLIES = {
 @pytest.mark.parametrize("reply", BAD_REPLIES.values(), ids=BAD_REPLIES.keys())
 def test_one_bad_request_costs_one_record(serve_table, tmp_path, reply):
     questions = questions_of(50)
-    server = serve_table(table_of(questions) | {"Question 7?": reply})
+    server = serve_table(table_of(questions) | {"Question 40?": reply})
     figures, records = evaluate(open_run(tmp_path, questions), server.at, 8)
     failed = [record for record in records if record.status == "error"]
     assert len(records) == 50
-    assert [record.id for record in failed] == ["q7"]
+    assert [record.id for record in failed] == ["q40"]
     assert failed[0].error
     assert failed[0].scores == {}
     figure = figures["capitals.right"]
     assert (figure.n, figure.errors) == (49, 1)
+
+
+def test_one_poisoned_request_in_a_thousand(serve_table, tmp_path):
+    questions = questions_of(1000)
+    server = serve_table(table_of(questions) | {"Question 700?": 400})
+    figures, records = evaluate(open_run(tmp_path, questions), server.at, 32)
+    assert [record.id for record in records if record.status == "error"] == ["q700"]
+    assert sorted(body["messages"][-1]["content"] for body in server.log) == sorted(q["question"] for q in questions)
+    assert (figures["capitals.right"].n, figures["capitals.right"].errors) == (999, 1)
+    server.log.clear()
+    evaluate(open_run(tmp_path, questions), server.at, 32)
+    assert [body["messages"][-1]["content"] for body in server.log] == ["Question 700?"]
+
+
+def test_a_score_that_fails_costs_its_records_and_is_mended_without_asking(serve_table, tmp_path, monkeypatch):
+    questions = questions_of(30)
+    questions[7]["answers"], questions[9]["answers"] = ["seven"], ["nine"]
+    server = serve_table(table_of(questions))
+    mistakes = {"seven": lambda: {}["seven"], "nine": lambda: float("nan"), "Paris": lambda: True}
+    with monkeypatch.context() as mistaken:
+        mistaken.setitem(globals(), "states_value", lambda text, answers: mistakes[answers[0]]())
+        figures, records = evaluate(open_run(tmp_path, questions), server.at, 8)
+    failed = {record.id: record.error for record in records if record.status == "error"}
+    assert failed.keys() == {"q7", "q9"}
+    assert "a score failed on the reply (KeyError" in failed["q7"]
+    assert "not a finite number" in failed["q9"]
+    assert (figures["capitals.right"].n, figures["capitals.right"].errors) == (28, 2)
+    server.log.clear()
+    figures, records = evaluate(open_run(tmp_path, questions), server.at, 8)
+    assert server.log == []
+    assert {record.status for record in records} == {"ok"}
+    assert figures["capitals.right"].estimate.value == pytest.approx(28 / 30)
+
+
+def test_what_utf_8_cannot_hold_is_kept(serve_table, tmp_path):
+    questions = questions_of(3)
+    text = "half a pair \ud83d and line ends \u2028 \r\n, whole: \U0001f331"
+    server = serve_table(table_of(questions, text))
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 1)
+    assert [record.reply.text for record in records] == [text] * 3
+
+
+def test_an_unexpected_error_ends_the_run_and_nobody_waits(serve_table, tmp_path, monkeypatch):
+    questions = questions_of(20)
+    server = serve_table(table_of(questions))
+    server.delay = 60.0
+    sent = target_module.Target.ask
+
+    async def mistaken(self, request):
+        if request.body["messages"][-1]["content"] == "Question 5?":
+            raise ZeroDivisionError
+        return await sent(self, request)
+
+    monkeypatch.setattr(target_module.Target, "ask", mistaken)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(open_run(tmp_path, questions), server.at, 8)
+
+
+def test_two_processes_do_not_write_one_run(tmp_path):
+    first = RecordFile(tmp_path / "records.jsonl")
+    with pytest.raises(UserError, match="Another process is writing"):
+        RecordFile(tmp_path / "records.jsonl")
+    first.close()
+    RecordFile(tmp_path / "records.jsonl").close()
+
+
+def test_lanes_have_exactly_so_many_in_flight_one_lane_after_the_other(serve_table, tmp_path):
+    questions = [
+        question | {"lane": lane} for lane, question in zip([None, 1, 5, 9] * 12, questions_of(48), strict=True)
+    ]
+    plain_chat = chat(max_tokens=32)
+    task = replace(
+        capitals(questions).tasks[0], asking=lambda s, plain: replace(plain_chat(s, plain), in_flight=s["lane"])
+    )
+    planned = plan(replace(capitals([]), tasks=(task,)), Inputs())
+    run = Run(planned, identify(planned, "tiny", None, False), tmp_path)
+    server = serve_table(table_of(questions))
+    server.delay = 0.02
+    evaluate(run, server.at, 3)
+    lane_of = {question["question"]: question["lane"] or 3 for question in questions}
+    order = [lane_of[body["messages"][-1]["content"]] for body in server.log]
+    assert order == [3] * 12 + [1] * 12 + [5] * 12 + [9] * 12
+    most = {lane: max(server.in_flight_at[start : start + 12]) for start, lane in ((0, 3), (12, 1), (24, 5), (36, 9))}
+    assert most == {3: 3, 1: 1, 5: 5, 9: 9}
 
 
 def test_a_run_of_errors_measures_nothing(serve_table, tmp_path):
@@ -186,7 +274,7 @@ def test_an_interrupted_run_keeps_what_landed(serve_table, tmp_path):
     run = open_run(tmp_path, questions)
 
     async def stop_early():
-        async with target_module.Target(server.at, "tiny", 4) as target:
+        async with target_module.Target(server.at, "tiny") as target:
             asking = asyncio.create_task(run.ask(target, 4))
             while len(server.log) < 20:
                 await asyncio.sleep(0.001)
@@ -207,12 +295,12 @@ def test_a_folder_holds_one_run(tmp_path):
     questions = questions_of(3)
     open_run(tmp_path, questions)
     open_run(tmp_path, questions)
-    for other in (
-        {"questions": questions_of(4)},
-        {"questions": questions, "model": "other"},
-        {"questions": questions, "plain": True},
+    for other, said in (
+        ({"questions": questions_of(4)}, "other questions, more or fewer of them"),
+        ({"questions": questions, "model": "other"}, "another model"),
+        ({"questions": questions, "plain": True}, "with or without --plain"),
     ):
-        with pytest.raises(UserError, match="another run"):
+        with pytest.raises(UserError, match=rf"holds another run \(.*{said}.*\): name another with --out, or give"):
             open_run(tmp_path, **other)
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from serving.errors import UserError
+from serving.home import home
 from serving.server import PortInUseError, claim_port
-from serving.settings import home, read_settings
+from serving.settings import read_settings
 
 
 def test_flags_win_over_variables_and_those_over_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,123 @@
+"""How fast are 12 continuations of a 90-token context scored: in this process against lm-eval's hf backend?
+
+    python benchmarks/shared_context.py --lm-eval PYTHON [--contexts 40] [--rounds 5]
+
+PYTHON is that of an environment with lm-eval 0.4.13. Both score the same requests with the same random model of 20M
+parameters, in float32 on this CPU, in turns; lm-eval with the best of several batch sizes. Prints the median seconds of
+each, their ratio, and the largest difference between the two log-likelihoods of a request.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+BATCH_SIZES = [12, 32]
+CONTEXT_TOKENS, CONTINUATIONS = 90, 12
+
+
+def main() -> None:
+    """Measure in turns and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lm-eval", required=True, help="a Python with lm-eval 0.4.13")
+    parser.add_argument("--contexts", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        write_model(Path(folder))
+        asked = requests(arguments.contexts)
+        ours, theirs = [], {size: [] for size in BATCH_SIZES}
+        for _ in range(arguments.rounds):
+            seconds, logprobs = time_ours(Path(folder), asked)
+            ours.append(seconds)
+            other = time_theirs(arguments.lm_eval, folder, asked)
+            for size in BATCH_SIZES:
+                theirs[size].append(other["seconds"][str(size)][-1])
+    differences = [abs(one - two) for one, two in zip(logprobs, other["logprobs"], strict=True)]
+    best = min(theirs, key=lambda size: statistics.median(theirs[size]))
+    slow, fast = statistics.median(theirs[best]), statistics.median(ours)
+    print(f"{len(logprobs)} continuations of {len(asked)} contexts of about {CONTEXT_TOKENS} tokens")
+    print(f"lm-eval hf   {slow:7.2f} s   {len(logprobs) / slow:7.1f} requests/s   (batch size {best})")
+    print(f"homegrown    {fast:7.2f} s   {len(logprobs) / fast:7.1f} requests/s")
+    ratios = sorted(two / one for one, two in zip(ours, theirs[best], strict=True))
+    print(f"ratio        {statistics.median(ratios):7.2f}     rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"largest difference of a log-likelihood {max(differences):.1e}")
+
+
+def requests(contexts: int) -> list[tuple[str, list[str]]]:
+    """Contexts of single-token words with their continuations, each of two to six tokens."""
+    draw = random.Random(0)
+
+    def words(count: int) -> str:
+        return " ".join(f"w{draw.randrange(8000)}" for _ in range(count))
+
+    return [
+        (words(CONTEXT_TOKENS), [f" {words(draw.randint(2, 6))}" for _ in range(CONTINUATIONS)])
+        for _ in range(contexts)
+    ]
+
+
+def write_model(folder: Path) -> None:
+    """A random Qwen3 of 20M parameters whose tokens are words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    vocabulary = {"<|end|>": 0, "<|pad|>": 1} | {f"w{number}": number + 2 for number in range(8000)}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<|pad|>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|end|>", pad_token="<|pad|>").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=len(vocabulary),
+        hidden_size=384,
+        intermediate_size=1152,
+        num_hidden_layers=9,
+        num_attention_heads=6,
+        num_key_value_heads=6,
+        head_dim=64,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=0,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+
+
+def time_ours(folder: Path, asked: list[tuple[str, list[str]]]) -> tuple[float, list[float]]:
+    """Seconds without the loading, as the other side is timed, and the log-likelihoods."""
+    from eval.likelihood.folder import Folder
+    from eval.requests import Choose
+
+    scorer = Folder(folder)
+    choices = [Choose(context, tuple(options)) for context, options in asked]
+    started = time.perf_counter()
+    replies = list(scorer.score_all(choices))
+    return time.perf_counter() - started, [logprob for reply in replies for logprob in reply.logprobs]
+
+
+def time_theirs(python: str, folder: str, asked: list[tuple[str, list[str]]]) -> dict:
+    """One round of every batch size."""
+    pairs = [(context, option) for context, options in asked for option in options]
+    wanted = {"do": "time", "folder": folder, "pairs": pairs, "batch_sizes": BATCH_SIZES, "rounds": 1}
+    return ask_lm_eval(python, wanted)
+
+
+def ask_lm_eval(python: str, wanted: dict) -> dict:
+    """What benchmarks/lm_eval_side.py answers."""
+    command = [python, str(ROOT / "benchmarks" / "lm_eval_side.py")]
+    done = subprocess.run(command, input=json.dumps(wanted), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"lm-eval failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""`homegrown eval compare` and `homegrown eval gate`: what changed, and whether it may pass."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from eval.compare import Change
+    from eval.result import Result
+
+AcrossPrompts = Annotated[
+    bool, typer.Option("--across-prompts", help="Compare the same questions although they were asked differently.")
+]
+
+
+def compare_runs(
+    a: Annotated[Path, typer.Argument(help="Folder of the run that is the baseline.")],
+    b: Annotated[Path, typer.Argument(help="Folder of the run that is judged against it.")],
+    everything: Annotated[bool, typer.Option("--all", help="Every figure, not the headline figures alone.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
+    across_prompts: AcrossPrompts = False,
+) -> None:
+    """Compare two runs in pairs: better, worse, no difference found, or not comparable.
+
+    p-values of the headline figures are adjusted by Holm, those of all others by Benjamini-Hochberg.
+    """
+    from eval.compare import compare
+    from eval.compare_table import render
+    from eval.result import read_result
+
+    baseline, run = read_result(a), read_result(b)
+    changes = compare(baseline, run, across_prompts)
+    typer.echo(f"A  {_named(baseline)}\nB  {_named(run)}\n\n{render(changes, everything)}\n")
+    others = [change for change in changes if not change.headline]
+    found = sum(change.outcome in ("better", "worse", "changed") for change in others)
+    if not everything:
+        typer.echo(f"{len(others)} other figures, {found} of them changed: --all shows them.")
+    if json_file:
+        _write_json(json_file, a, b, changes)
+
+
+def gate_run(
+    rules: Annotated[Path, typer.Argument(help="YAML file of rules.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run that is judged.")],
+    baseline: Annotated[Path | None, typer.Option(help="Folder of the run that rules call the baseline.")] = None,
+    across_prompts: AcrossPrompts = False,
+) -> None:
+    """Judge a run by rules.
+
+    Exit codes: 0 every rule is kept, 1 one is broken, 2 something to correct, 3 undecided: too few questions, too many
+    errors, or not measurable.
+    """
+    from eval.gate import EXIT_CODES, judge, outcome, read_rules
+    from eval.result import read_result
+
+    judged = judge(read_rules(rules), read_result(run), read_result(baseline) if baseline else None, across_prompts)
+    width = max(len(entry.rule) for entry in judged)
+    for entry in judged:
+        typer.echo(f"{entry.verdict:<14}{entry.rule:<{width}}  {entry.why}")
+    verdict = outcome(judged)
+    typer.echo(f"\n{verdict}")
+    raise typer.Exit(EXIT_CODES[verdict])
+
+
+def _named(result: "Result") -> str:
+    return f"{result.identity['model']}, suite {result.identity['suite']}, {result.folder}"
+
+
+def _write_json(path: Path, a: Path, b: Path, changes: "list[Change]") -> None:
+    from serving.errors import UserError
+
+    content = {"a": str(a), "b": str(b), "figures": {change.key: change.as_json() for change in changes}}
+    try:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"The comparison cannot be written to {path} ({error}): name another file.") from None

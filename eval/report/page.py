@@ -1,0 +1,230 @@
+"""What the report shows, whatever its format: built from the records of a run, and of a baseline if there is one."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from markupsafe import Markup
+
+from eval.compare import Change
+from eval.figures import Figure, Section
+from eval.meaning import Meaning
+from eval.report.methods import STATISTICS, meaning_of
+from eval.report.pictures import Picture, calibration_pictures, concurrency_pictures, latency_picture
+from eval.report.plots import Axis, Tone, axis_of, interval, scale_of
+from eval.report.rewording import Rewording, rewordings
+from eval.requests import digest
+from eval.result import Result
+from eval.task import Task
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure with what belongs beside it."""
+
+    figure: Figure
+    section: str
+    number: int
+    """Its place among the figures of the run; the page's browser knows it by this."""
+    axis: Axis
+    change: Change | None = None
+    before: Figure | None = None
+
+    @property
+    def label(self) -> str:
+        return self.figure.label.strip()
+
+    @property
+    def title(self) -> str:
+        """Said where the section's heading is not above it."""
+        return f"{self.section}: {self.label}"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of the figure above it."""
+        return self.figure.label.startswith(" ")
+
+    @property
+    def anchor(self) -> str:
+        return anchor("figure", self.figure.key)
+
+    @property
+    def meaning(self) -> Meaning:
+        return meaning_of(self.figure)
+
+    @property
+    def meaning_anchor(self) -> str:
+        own = self.figure.meaning
+        return anchor("meaning", own.formula) if own else anchor("method", self.figure.statistic)
+
+    @property
+    def tone(self) -> Tone:
+        if self.change is None:
+            return "plain"
+        return self.change.outcome if self.change.outcome in ("better", "worse") else "none"
+
+    @property
+    def status(self) -> str:
+        """One word for style: an outcome, or that there is none."""
+        return self.tone if self.figure.estimate else "unknown"
+
+    @property
+    def plot(self) -> Markup:
+        return interval(self.figure.estimate, self.axis, self.before.estimate if self.before else None, self.tone)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A section of the suite: rows under a heading."""
+
+    title: str
+    rows: Sequence[Row]
+
+    @property
+    def scale(self) -> Markup:
+        """The numbers of the axis, where all rows share one."""
+        axes = {(row.axis.low, row.axis.high) for row in self.rows}
+        return scale_of(self.rows[0].axis) if len(axes) == 1 else Markup("")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The sections of one task."""
+
+    name: str
+    about: str
+    blocks: Sequence[Block]
+    rewordings: Sequence[Rewording]
+
+    @property
+    def anchor(self) -> str:
+        return anchor("task", self.name)
+
+    @property
+    def pictures(self) -> list[Picture]:
+        figures = [row.figure for block in self.blocks for row in block.rows]
+        titles = {row.figure.key: block.title for block in self.blocks for row in block.rows}
+        return [*calibration_pictures(figures), *concurrency_pictures(figures, titles)]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    result: Result
+    baseline: Result | None = None
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every figure, in the suite's order."""
+        return [row for chapter in self.chapters for block in chapter.blocks for row in block.rows]
+
+    @cached_property
+    def headlines(self) -> list[Row]:
+        """What the suite shows first; where it names nothing, the first figure of every section."""
+        by_key = {row.figure.key: row for row in self.rows}
+        named = [by_key[key] for key in self.result.suite.headlines if key in by_key]
+        return named or [block.rows[0] for chapter in self.chapters for block in chapter.blocks]
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Headline figures that this run does not have at all -> why."""
+        return {key: self._why_missing(key) for key in self.result.suite.headlines if key not in self.result.figures}
+
+    def _why_missing(self, key: str) -> str:
+        task = key.split(".")[0]
+        if task in self.skipped:
+            return self.skipped[task]
+        asked = {record.task for record in self.result.records}
+        unasked = task in self.result.identity["tasks"] and task not in asked
+        return "none of its questions has been asked yet" if unasked else "no question of this run is about it"
+
+    @cached_property
+    def chapters(self) -> list[Chapter]:
+        numbers = {key: number for number, key in enumerate(self.result.figures)}
+        tasks = {task.name: task for task in self.result.suite.tasks}
+        grouped: dict[str, list[Block]] = {}
+        for section in self.result.sections:
+            name = section.figures[0].key.split(".")[0]
+            grouped.setdefault(name, []).append(self._block(section, numbers))
+        return [self._chapter(name, tasks.get(name), blocks) for name, blocks in grouped.items()]
+
+    def _chapter(self, name: str, task: Task | None, blocks: Sequence[Block]) -> Chapter:
+        if task is None:
+            return Chapter(name, "", blocks, ())
+        records = [record for record in self.result.records if record.task == name]
+        return Chapter(name, task.about, blocks, rewordings(task, records))
+
+    def _block(self, section: Section, numbers: Mapping[str, int]) -> Block:
+        known = self.baseline.figures if self.baseline else {}
+        axes = {}
+        for unit in {figure.unit for figure in section.figures}:
+            alike = [figure for figure in section.figures if figure.unit == unit]
+            ghosts = [known[figure.key].estimate for figure in alike if figure.key in known]
+            axes[unit] = axis_of(alike, ghosts)
+        rows = [
+            Row(f, section.title, numbers[f.key], axes[f.unit], self.changes.get(f.key), known.get(f.key))
+            for f in section.figures
+        ]
+        return Block(section.title, rows)
+
+    @property
+    def latency(self) -> Picture | None:
+        return latency_picture(self.result, self.baseline)
+
+    @property
+    def gone(self) -> list[Change]:
+        """Figures that only the baseline has."""
+        return [change for key, change in self.changes.items() if key not in self.result.figures]
+
+    @property
+    def unmeasured(self) -> list[Row]:
+        return [row for row in self.rows if row.figure.estimate is None]
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Task -> why its data were not there."""
+        return self.result.identity["skipped"]
+
+    @property
+    def unasked(self) -> int:
+        """Questions that an interrupted run has not come to."""
+        return sum(task["cases"] for task in self.result.identity["tasks"].values()) - len(self.result.records)
+
+    @cached_property
+    def error_kinds(self) -> list[tuple[str, int]]:
+        """What went wrong how often, most frequent first; numbers in a message do not make it another one."""
+        kinds: dict[str, list[str]] = {}
+        for record in self.result.errors:
+            kinds.setdefault(re.sub(r"\d+", "#", record.error or ""), []).append(record.error or "no reason given")
+        return sorted(((of[0], len(of)) for of in kinds.values()), key=lambda kind: -kind[1])
+
+    @cached_property
+    def meanings(self) -> list[tuple[str, Meaning, list[Row]]]:
+        """(anchor, meaning, the figures made with it) of every score, each once."""
+        used: dict[str, tuple[Meaning, list[Row]]] = {}
+        for row in (row for row in self.rows if row.figure.meaning):
+            used.setdefault(row.meaning_anchor, (row.meaning, []))[1].append(row)
+        return [(anchor, meaning, rows) for anchor, (meaning, rows) in used.items()]
+
+    @property
+    def methods(self) -> list[tuple[str, str, Meaning]]:
+        """(anchor, name, how observations become a figure) of every statistic in use."""
+        used = {figure.statistic for figure in self.result.figures.values()}
+        return [(anchor("method", name), name, STATISTICS[name]) for name in STATISTICS if name in used]
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What summary.json tells of how the run came about; empty where the run was not finished."""
+        path = self.result.folder / "summary.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def anchor(kind: str, name: str) -> str:
+    """An id within the page, the same for the same name."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    return f"{kind}-{words}-{digest(name)[:6]}"

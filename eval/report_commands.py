@@ -1,0 +1,39 @@
+"""`homegrown eval report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report_run(
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A folder that `homegrown eval run` wrote.",
+            show_default="the newest run of the default suite with the model that `homegrown chat` serves, "
+            "which is asked now if there is none",
+        ),
+    ] = None,
+    baseline: Annotated[Path | None, typer.Option(help="The run to compare with, of the same questions.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.", show_default="the run's own")] = None,
+    across_prompts: Annotated[
+        bool, typer.Option("--across-prompts", help="Compare although the runs asked with different prompts or tools.")
+    ] = False,
+) -> None:
+    """Write report.html (one file, offline, printable), report.md and junit.xml of a run; no model is asked."""
+    from eval.report.write import write_report
+
+    typer.echo(write_report(run or _of_the_served_model(), baseline, out, across_prompts))
+
+
+def _of_the_served_model() -> Path:
+    from eval.measure import Measurement, measure
+    from eval.newest import newest_run
+    from eval.suite import DEFAULT
+    from serving.model_folder import folder_digest
+    from serving.serve import DEFAULT_MODEL, default_model
+
+    folder = Path(default_model())
+    found = newest_run(DEFAULT, folder.name, folder_digest(folder)) if folder.is_dir() else None
+    return found or measure(Measurement(DEFAULT_MODEL, [DEFAULT])).folder

@@ -1,0 +1,124 @@
+"""What the variants of the same questions do to a model's answers: figures of any task that has variants."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import starmap
+from statistics import fmean, pstdev
+
+from eval.figures import Figure, answered, errors_in, mean, observed
+from eval.meaning import Meaning
+from eval.records import Record
+from eval.resampling import spread_without_effect
+from eval.scores.consistency import CONSISTENCY, DROP, SPREAD, WORST_CASE, agreeing_pairs
+from eval.scores.score import Score
+from eval.statistics import Observation
+from eval.task import ORIGINAL
+
+Name = Callable[[Record], str]
+"""What a record answered, by a name that equal answers share."""
+AS_ASKED = "original"
+
+
+def variants_of(records: Sequence[Record]) -> list[str]:
+    """The variants among the records, the original first."""
+    return sorted({record.variant for record in records})
+
+
+def by_question(records: Sequence[Record]) -> list[list[Record]]:
+    """The answers to each question, for questions that were asked several times and answered each time."""
+    questions: dict[str, list[Record]] = {}
+    for record in records:
+        questions.setdefault(record.id, []).append(record)
+    return [asked for asked in questions.values() if len(asked) > 1 and not errors_in(asked)]
+
+
+def by_variant(score: Score, records: Sequence[Record], prefix: str = "", label: str = "all") -> list[Figure]:
+    """The mean of a score over all variants, and in each: "<prefix><score>" and "<prefix><score>.variant.<name>"."""
+    key = f"{prefix}{score.name}"
+    kinds = [(name, [record for record in records if record.variant == name]) for name in variants_of(records)]
+    each = [
+        mean(f"{key}.variant.{name or AS_ASKED}", f"  {name or AS_ASKED}", members, score) for name, members in kinds
+    ]
+    return [mean(key, label, records, score), *each]
+
+
+def drops(score: Score, records: Sequence[Record]) -> list[Figure]:
+    """What each variant costs, question by question; below zero it helps: "<score>.drop.<variant>"."""
+    before = {record.id: _value(score, record) for record in answered(records) if record.variant == ORIGINAL}
+    figures = []
+    for name in variants_of(records):
+        members = [record for record in records if record.variant == name]
+        pairs = [observed(r, before[r.id] - _value(score, r)) for r in answered(members) if r.id in before]
+        if name != ORIGINAL:
+            key = f"{score.name}.drop.{name}"
+            figures.append(Figure(key, name, "mean", pairs, errors_in(members), better="low", meaning=DROP))
+    return figures
+
+
+def consistency(name: Name, records: Sequence[Record], key: str = "consistency") -> Figure:
+    """Agreeing pairs by all pairs of answers to one question."""
+    counts = [(asked[0], *agreeing_pairs([name(record) for record in asked])) for asked in by_question(records)]
+    observations = [_of_question(*counted) for counted in counts]
+    return Figure(key, "consistency", "ratio", observations, errors_in(records), meaning=CONSISTENCY)
+
+
+def worst_case(score: Score, records: Sequence[Record], key: str = "worst_case") -> Figure:
+    """The share of questions for which the score holds in every variant."""
+    lows = [(asked[0], min(_value(score, record) for record in asked)) for asked in by_question(records)]
+    observations = list(starmap(_of_question, lows))
+    return Figure(key, "right in every variant", "share", observations, errors_in(records), meaning=WORST_CASE)
+
+
+def share_of_questions(
+    key: str, label: str, records: Sequence[Record], holds: Callable[[list[Record]], bool], meaning: Meaning
+) -> Figure:
+    """The share of questions whose answers together are so."""
+    observations = [_of_question(asked[0], holds(asked)) for asked in by_question(records)]
+    return Figure(key, label, "share", observations, errors_in(records), better=meaning.better, meaning=meaning)
+
+
+def spread(
+    score: Score,
+    records: Sequence[Record],
+    key: str = "spread",
+    group: Name = lambda record: record.variant or AS_ASKED,
+    within: Name = lambda record: record.cluster,
+) -> Figure:
+    """Highest less lowest mean over the groups; its label adds the SD and what chance alone makes.
+
+    `within` names what groups are exchanged in for that: answers to the same question, unless they have one each.
+    """
+    observations = [
+        observed(record, _value(score, record), group=group(record))._replace(cluster=within(record))
+        for record in answered(records)
+    ]
+    return Figure(
+        key, _spread_label(observations), "spread", observations, errors_in(records), better="low", meaning=SPREAD
+    )
+
+
+def _spread_label(observations: Sequence[Observation]) -> str:
+    groups: dict[str, list[float]] = {}
+    for observation in observations:
+        groups.setdefault(observation.group, []).append(observation.value)
+    if len(groups) < 2:
+        return "spread"
+    deviation = pstdev(fmean(values) for values in groups.values())
+    expected, high = spread_without_effect(observations)
+    chance = f"by chance {100 * expected:.1f} %, one time in 20 over {100 * high:.1f} %"
+    return f"spread over {len(groups)} (SD {100 * deviation:.1f} %; {chance})"
+
+
+def unmeasurable(figures: Sequence[Figure], why: str) -> list[Figure]:
+    """The figures, not measurable if there is a reason."""
+    return [replace(figure, unmeasurable=figure.unmeasurable or why) for figure in figures]
+
+
+def _value(score: Score, record: Record) -> float:
+    """What could not be read counts as the bad end, as it does in every mean."""
+    value = record.scores.get(score.name)
+    return float(value) if value is not None else float(score.meaning.low)
+
+
+def _of_question(record: Record, value: float, against: float = 1.0) -> Observation:
+    return Observation(record.id, record.cluster, float(value), float(against))

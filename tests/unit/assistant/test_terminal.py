@@ -1,0 +1,26 @@
+"""What the terminal shows before the first question."""
+
+from openai import OpenAI
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from assistant.dialogue import Dialogue, Voice
+from assistant.terminal import Terminal
+
+
+def opened(tmp_path, capsys, report):
+    client = OpenAI(base_url="http://127.0.0.1:9/v1", api_key="none")
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        keys.send_bytes(b"\x04")
+        Terminal(Dialogue(client, "tiny", Voice.of(None)), tmp_path / "history", report).run()
+    return capsys.readouterr().out
+
+
+def test_the_newest_report_of_the_model_is_linked(tmp_path, capsys):
+    report = tmp_path / "my reports" / "report.html"
+    assert report.as_uri() in opened(tmp_path, capsys, report)
+
+
+def test_without_a_report_nothing_is_said_of_one(tmp_path, capsys):
+    assert "file://" not in opened(tmp_path, capsys, None)
