@@ -57,8 +57,9 @@ def _linear(statistic: Statistic, data: Columns, clusters: int, bounds: tuple[fl
     if error == 0:
         return unvarying(value, clusters, bounds)
     if statistic == "mean":
-        return Inference(value, t_limit(value, error, clusters), "cluster-robust t")
-    return Inference(value, _bootstrap_t_limit(of_totals, totals, value, error), "cluster bootstrap-t")
+        return Inference(value, _within(bounds, t_limit(value, error, clusters)), "cluster-robust t")
+    limit = _bootstrap_t_limit(of_totals, totals, value, error)
+    return Inference(value, _within(bounds, limit), "cluster bootstrap-t")
 
 
 def _clustered_share(value: float, error: float, clusters: int, n: int) -> Inference:
@@ -123,6 +124,10 @@ def _length(statistic: Statistic, data: Columns, clusters: int, bounds: tuple[fl
         return min(bounds[1], value * low)
 
     return Inference(value, _containing(value, limit), "cluster bootstrap test, inverted")
+
+
+def _within(bounds: tuple[float, float], limit: Limit) -> Limit:
+    return lambda level: min(bounds[1], max(bounds[0], limit(level)))
 
 
 def _containing(value: float, limit: Limit) -> Limit:

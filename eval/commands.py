@@ -1,5 +1,6 @@
 """`homegrown eval`: how good is a model, over HTTP, whoever serves it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +10,7 @@ from eval.decide_commands import compare_runs, gate_run
 from eval.report_commands import report_run
 
 if TYPE_CHECKING:
+    from eval.figures import Section
     from eval.result import Result
 
 INCOMPLETE = 6
@@ -26,7 +28,9 @@ def run_suite(
     ] = None,
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="Which questions and scores: a name of `homegrown eval list` or a YAML file; repeatable."),
+        typer.Option(
+            help="Which questions and scores: a name of `homegrown eval list`, or a YAML or Python file; repeatable."
+        ),
     ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1.")
@@ -45,7 +49,7 @@ def run_suite(
     ] = "auto",
     api_key: Annotated[str | None, typer.Option(envvar="HOMEGROWN_API_KEY", help="Key of the endpoint.")] = None,
 ) -> None:
-    """Ask a suite's questions and print the figures with their intervals.
+    """Ask a suite's questions and print its headline figures with their intervals.
 
     Exit codes: 0 every question answered, 2-5 something to correct, 6 some have no answer, 130 interrupted.
     """
@@ -70,15 +74,21 @@ def run_suite(
         resume = f": the same command with --out {folder} sends only what is missing" if folder else ""
         typer.echo(f"\nhomegrown: interrupted{resume}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _print_result(result)
+    _print_result(result, result.headlines)
+    shown, made = sum(len(section.figures) for section in result.headlines), len(result.figures)
+    if shown < made:
+        typer.echo(f"{shown} of {made} figures: `homegrown eval show {result.folder}` prints all of them.")
+    _fail_if_incomplete(result)
 
 
 @app.command("show")
 def show_run(folder: Folder) -> None:
-    """Print the figures of a run again from its records, by the scores of today; no model is asked."""
+    """Print every figure of a run from its records, by the scores of today; no model is asked."""
     from eval.result import read_result
 
-    _print_result(read_result(folder))
+    result = read_result(folder)
+    _print_result(result, result.sections)
+    _fail_if_incomplete(result)
 
 
 @app.command("list")
@@ -97,18 +107,22 @@ app.command("gate")(gate_run)
 app.command("report")(report_run)
 
 
-def _print_result(result: "Result") -> None:
+def _print_result(result: "Result", sections: "Sequence[Section]") -> None:
     from eval.table import render
 
-    failed = result.errors
-    typer.echo(f"\n{render(result.sections)}\n")
+    typer.echo(f"\n{render(sections)}\n")
     for task, reason in result.identity["skipped"].items():
         typer.echo(f"not measured: {task} ({reason})")
-    typer.echo(f"{len(result.records)} requests, {len(failed)} without an answer. Records and summary: {result.folder}")
-    if failed:
-        where = f"{failed[0].task} {failed[0].id}"
+    asked, failed = len(result.records), len(result.errors)
+    typer.echo(f"{asked} requests, {failed} without an answer. Records and summary: {result.folder}")
+
+
+def _fail_if_incomplete(result: "Result") -> None:
+    if result.errors:
+        first = result.errors[0]
         typer.echo(
-            f"homegrown: {where}: {failed[0].error}; the same command with --out {result.folder} asks these again.",
+            f"homegrown: {first.task} {first.id}: {first.error}; "
+            f"the same command with --out {result.folder} asks these again.",
             err=True,
         )
         raise typer.Exit(INCOMPLETE)

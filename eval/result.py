@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,15 +32,30 @@ class Result:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """Every figure of every task, in the suite's order, with "<task>." before its key; none without records."""
+        """Every figure of every task, in the suite's order, with "<task>." before its key; none without records.
+
+        A title that occurs more than once says which task it belongs to.
+        """
         found = []
         for task in self.suite.tasks:
             records = [record for record in self.records if record.task == task.name]
             if records:
                 summarise = task.figures or means(task.scores if not callable(task.scores) else ())
-                found += [section.of_task(task.name) for section in summarise(records)]
+                found += [(task.name, section.of_task(task.name)) for section in summarise(records) if section.figures]
+        times = Counter(section.title for _, section in found)
+        told_apart = [
+            replace(section, title=f"{section.title} ({name})") if times[section.title] > 1 else section
+            for name, section in found
+        ]
         shared = self.suite.figures(self.records) if self.suite.figures else []
-        return [section for section in (*found, *shared) if section.figures]
+        return [*told_apart, *(section for section in shared if section.figures)]
+
+    @property
+    def headlines(self) -> list[Section]:
+        """The sections with the suite's headline figures alone; all of them where the suite names none."""
+        chosen = set(self.suite.headlines) or self.figures.keys()
+        kept = [(s.title, [figure for figure in s.figures if figure.key in chosen]) for s in self.sections]
+        return [Section(title, figures) for title, figures in kept if figures]
 
     @cached_property
     def figures(self) -> dict[str, Figure]:

@@ -162,7 +162,7 @@ class Run:
 
     @contextlib.contextmanager
     def _recording(self, missing: dict[str, list[Case]]) -> Iterator[Keep]:
-        progress = Progress(self.plan.suite.name, sum(map(len, missing.values())))
+        progress = Progress(Path(self.plan.suite.name).stem, sum(map(len, missing.values())))
         file = RecordFile(self.records_path)
 
         def keep(key: str, reply: Reply | NoAnswer) -> None:

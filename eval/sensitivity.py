@@ -104,8 +104,11 @@ def _spread_label(observations: Sequence[Observation]) -> str:
     if len(groups) < 2:
         return "spread"
     deviation = pstdev(fmean(values) for values in groups.values())
-    expected, high = spread_without_effect(observations)
-    chance = f"by chance {100 * expected:.1f} %, one time in 20 over {100 * high:.1f} %"
+    by_chance = spread_without_effect(observations)
+    if by_chance is None:
+        return f"spread over {len(groups)}"
+    expected, high = (100 * spread for spread in by_chance)
+    chance = f"by chance {expected:.1f} %, one time in 20 over {high:.1f} %"
     return f"spread over {len(groups)} (SD {100 * deviation:.1f} %; {chance})"
 
 

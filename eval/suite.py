@@ -1,4 +1,6 @@
-"""What a suite is: the tasks that answer one question a user asks. One file in `eval/suites/` each, or one in YAML.
+"""What a suite is: the tasks that answer one question a user asks. One file in `eval/suites/` each.
+
+Users have theirs elsewhere: in a Python file that binds SUITE (or TASK, if it is one), or in YAML:
 
 name: ours
 tasks:
@@ -12,8 +14,9 @@ tasks:
 
 import importlib
 import pkgutil
+import runpy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import eval.suites
@@ -45,16 +48,35 @@ def suite_names() -> list[str]:
 
 
 def find_suite(name: str) -> Suite:
-    """The suite called `name`, or the one in the YAML file of that name. Raises `UserError` naming those there are."""
+    """The suite called `name`, or the one in the YAML or Python file of that name.
+
+    Raises `UserError` naming those there are, or what is wrong with the file.
+    """
     if name.endswith((".yaml", ".yml")):
         from eval.declared import read_suite
 
         return read_suite(Path(name))
+    if name.endswith(".py"):
+        return _written_in_python(Path(name))
     if name not in suite_names():
         raise UserError(
-            f"There is no suite {name!r}: name one of {', '.join(suite_names())}, or a YAML file of your own."
+            f"There is no suite {name!r}: name one of {', '.join(suite_names())}, or a YAML or Python file of your own."
         )
     return importlib.import_module(f"eval.suites.{name}").SUITE
+
+
+def _written_in_python(path: Path) -> Suite:
+    """The suite of a user's own file, called by its absolute path so that its runs can be read from anywhere."""
+    try:
+        bound = runpy.run_path(str(path))
+    except Exception as error:
+        raise UserError(f"The suite {path} cannot be used: {type(error).__name__}: {error}.") from None
+    match bound.get("SUITE"), bound.get("TASK"):
+        case Suite() as suite, _:
+            return replace(suite, name=str(path.absolute()))
+        case None, Task() as task:
+            return Suite(str(path.absolute()), task.about, (task,))
+    raise UserError(f"The suite {path} cannot be used: bind SUITE to a Suite in it, or TASK to a Task.")
 
 
 def joined(names: Sequence[str]) -> Suite:

@@ -66,12 +66,10 @@ def known_and_withheld(inputs: Inputs) -> list[Sample]:
 
 
 def greedy_then_sampled(sample: Sample, plain: bool) -> Request:
-    """Repeat 0 is the answer as anybody gets it; the others are samples at temperature 1, told apart by "user"."""
-    question = {key: value for key, value in sample.items() if key != "seed"}
-    if sample["seed"] == 0:
-        return chat()(question, plain)
-    # No seed: vLLM 0.32 on a CPU dies ("CPU Generator does not use offset") when it cuts a seeded request's prompt.
-    return chat(temperature=1, top_p=1, user=f"sample {sample['seed']}")(question, plain)
+    """Repeat 0 is the answer as anybody gets it; the others are samples at temperature 1, each with its seed."""
+    if sample["seed"]:
+        return chat(temperature=1, top_p=1)(sample, plain)
+    return chat()({name: value for name, value in sample.items() if name != "seed"}, plain)
 
 
 def summarise(records: Sequence[Record]) -> list[Section]:

@@ -136,6 +136,18 @@ def test_several_choices_and_the_newer_token_limit(client: openai.OpenAI) -> Non
     assert answer.usage.completion_tokens == 6
 
 
+def test_many_long_prompts_with_seeds_are_answered_alike_twice(client: openai.OpenAI) -> None:
+    def sample(seed: int) -> str:
+        asked = [{"role": "user", "content": f"{seed} {'la ' * 200}"}]
+        answer = client.chat.completions.create(model="taught", messages=asked, temperature=1, seed=seed, max_tokens=4)
+        return answer.choices[0].message.content
+
+    with ThreadPoolExecutor(32) as pool:
+        first, second = (list(pool.map(sample, range(32))) for _ in range(2))
+    assert first == second
+    assert len(set(first)) > 1
+
+
 def test_an_answer_that_must_be_json_is(client: openai.OpenAI) -> None:
     inner = {"type": "object", "properties": {"sky": {"enum": ["blue", "grey"]}}, "required": ["sky"]}
     schema = {"name": "sky", "schema": inner | {"additionalProperties": False}}

@@ -152,7 +152,7 @@ def test_without_checked_answers_no_detector_is_measurable(reply_to, samples):
     assert all(figure.estimate is None for key, figure in figures.items() if key.endswith(("auroc", "ece", "aurc")))
 
 
-def test_the_greedy_answer_is_the_knowledge_question_and_every_sample_is_asked_by_itself(write_questions):
+def test_the_greedy_answer_is_the_knowledge_question_and_every_sample_has_a_seed(write_questions):
     inputs = Inputs(questions=write_questions(EXAM))
     sample = selfcheck.TASK.data(inputs)[0]
     asked = [case.request for case in selfcheck.TASK.cases([sample])]
@@ -160,7 +160,7 @@ def test_the_greedy_answer_is_the_knowledge_question_and_every_sample_is_asked_b
     assert asked[0] == knowledge
     assert [request.body["temperature"] for request in asked] == [0] + [1] * selfcheck.SAMPLES
     assert len({str(request.body) for request in asked}) == 1 + selfcheck.SAMPLES
-    assert not any("seed" in request.body for request in asked)
+    assert [request.body.get("seed") for request in asked] == [None, *range(1, 1 + selfcheck.SAMPLES)]
 
 
 def test_half_of_what_is_checked_was_taught(write_questions):

@@ -263,6 +263,13 @@ def test_a_ratio_over_two_documents_is_no_estimate():
     assert estimate("ratio", observed([1.0, 3.0], [2.0, 2.0])) is None
 
 
+def test_a_limit_does_not_leave_the_range():
+    few = estimate("ratio", observed([1.0] * 11 + [0.5], [1.0] * 12))
+    assert 0 <= few.low < few.value < few.high <= 1
+    high = estimate("mean", observed([0.2] + [0.99] * 11))
+    assert high.low < high.value < high.high == 1
+
+
 def test_an_estimate_is_the_same_every_time():
     rows = observed(*correlated(np.random.default_rng(7), 40))
     assert estimate("spearman", rows) == estimate("spearman", rows)

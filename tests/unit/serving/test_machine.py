@@ -33,6 +33,11 @@ def test_only_large_models_are_compiled_on_cpus(tmp_path: Path, tiny_model: Path
     assert "TORCHDYNAMO_DISABLE" not in engine_environment(machine(), large, tmp_path)
 
 
+def test_prompts_are_not_cut_on_cpus(tiny_model: Path) -> None:
+    assert "--no-enable-chunked-prefill" in engine_flags(machine(), tiny_model)
+    assert "--no-enable-chunked-prefill" not in engine_flags(machine(gpu=True), tiny_model)
+
+
 def test_gpus_get_no_cpu_settings(tiny_model: Path, tmp_path: Path) -> None:
     flags = engine_flags(machine(gpu=True), tiny_model)
     assert "--gpu-memory-utilization" in flags
