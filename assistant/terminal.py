@@ -13,6 +13,7 @@ from rich.text import Text as Styled
 
 from assistant.dialogue import Dialogue, Forgot, Text, ToolStep
 from serving.errors import UserError
+from serving.serve import DEFAULT_MODEL
 
 HELP = """\
   /new    forget this conversation
@@ -28,7 +29,7 @@ class AnswerError(UserError):
 
 
 def talk(dialogue: Dialogue, history_file: Path, report: Path | None = None) -> None:
-    """Chat until the person leaves; with no terminal on standard input, answer once. `report` is pointed to.
+    """Chat until the person leaves; with no terminal on standard input, answer once. `report` is linked.
 
     Raises `UserError` when the single question cannot be answered.
     """
@@ -53,8 +54,7 @@ class Terminal:
         self.console.print()
         self.console.print(Styled(f" {self.dialogue.model} ", "bold white on dark_green"), end="  ")
         self.console.print("/help for help, Ctrl-D to leave", style="dim")
-        if self.report:
-            self.console.print(f"How good is it? {self.report.as_uri()}", style="dim", markup=False)
+        self.console.print(_how_good(self.dialogue.model, self.report), style="dim", markup=False)
         while True:
             self.console.print()
             try:
@@ -105,6 +105,14 @@ class Terminal:
 
     def _note(self, text: str) -> None:
         self.console.print(_printable(text), style="dim", markup=False, soft_wrap=False)
+
+
+def _how_good(model: str, report: Path | None) -> str:
+    """Where the report is, or the command that makes one."""
+    if report:
+        return f"How good is it? {report.as_uri()}"
+    command = "homegrown eval report" if model == DEFAULT_MODEL else f"homegrown eval run {model}"
+    return f"How good is it? Not measured yet: {command} does that in a few minutes."
 
 
 def _answer_once(dialogue: Dialogue, question: str) -> None:

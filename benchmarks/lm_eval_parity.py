@@ -1,16 +1,20 @@
 """The same numbers as lm-eval 0.4.13? Both score the same documents with the same model, in float32, in one run.
 
-    HOMEGROWN_DATA=FOLDER python benchmarks/lm_eval_parity.py MODEL --lm-eval PYTHON [--samples 60] [--endpoint]
+    HOMEGROWN_DATA=FOLDER python benchmarks/lm_eval_parity.py MODEL --lm-eval PYTHON [--samples 200] [--endpoint]
 
 PYTHON is that of an environment with lm-eval 0.4.13 and its extras [hf,api]. MODEL is scored from its folder, and with
---endpoint also through a vLLM that serves it. Prints every figure of both with their difference; exit code 1 if one is
-above 1e-4 (relative for perplexities).
+--endpoint also through a vLLM that serves it. Prints every figure of both with their difference, and the largest
+difference of the log-likelihoods behind them; exit code 1 if a figure differs by more than 1e-4 (relative for
+perplexities) or a log-likelihood by more than 1e-5 of itself.
 
 Where we differ on purpose, and these data do not reach: log-probabilities that are not finite are errors (lm-eval takes
 the first option for right); a tie between options is not right (lm-eval takes the first); MC2 goes by log-sum-exp
-(lm-eval divides 0 by 0 when all options are very unlikely); over an endpoint special tokens are added as from a folder
-(lm-eval adds none there). Over an endpoint the window is shorter than from a folder, by the token that the server must
-be able to add; lm-eval's is the same when it is told the server's own max_model_len.
+(lm-eval divides 0 by 0 when all options are very unlikely); an option without tokens, or with more than the model
+reads, is one error (lm-eval's hf backend stops); over an endpoint special tokens are added as from a folder (lm-eval
+adds none there unless told to). Over an endpoint the window is shorter than from a folder, by the token that the server
+must be able to add; lm-eval's is the same when it is told the server's own max_model_len.
+
+Sentences of BLiMP are scored with the blank that lm-eval puts before them; the project's own minimal pairs are not.
 """
 
 import argparse
@@ -18,7 +22,10 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -32,6 +39,10 @@ from eval.task import Task, sampled  # noqa: E402
 from eval.tasks import language, truthfulqa  # noqa: E402
 
 TOLERANCE = 1e-4
+"""Of a figure; of a perplexity, relative."""
+RELATIVE = 1e-5
+"""Of a log-likelihood: float32 has seven digits, and each side adds up in its own order."""
+ARC = next(task for task in language.TASKS if task.name == "arc_easy")
 BATCH = 16
 PREAMBLE = "Q: What do cows drink?\nA: Cows drink water.\n\nQ: How many legs has a spider?\nA: A spider has eight legs."
 """Put before every question of TruthfulQA, so that a long shared beginning is compared too."""
@@ -48,12 +59,20 @@ TRUTHFUL = {"doc_to_text": "{{preamble}}\n\nQ: {{question}}\nA:", "metric_list":
 Figures = dict[str, float]
 
 
+class Found(NamedTuple):
+    """What one harness found."""
+
+    figures: Figures
+    logprobs: dict[str, list[list[float]]]
+    """Data set -> sample -> option, in nats."""
+
+
 def main() -> None:
     """Score, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a model folder")
     parser.add_argument("--lm-eval", required=True, help="a Python with lm-eval 0.4.13")
-    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--endpoint", action="store_true", help="also through a vLLM")
     arguments = parser.parse_args()
     folder = str(Path(arguments.model).resolve())
@@ -71,12 +90,11 @@ def documents(count: int) -> dict[str, list[dict]]:
     texts = list(language.PROSE.data(inputs))
     long = "\n\n".join(text["text"] for text in texts)
     questions = [row | {"preamble": PREAMBLE} for row in sampled(truthfulqa.with_options(inputs), count)]
-    arc = next(task for task in language.TASKS if task.name == "arc_easy")
     return {
         "texts": [*texts[:count], {"id": "long", "text": long}],
         "truthfulqa": questions,
         "blimp": sampled(list(language.BLIMP.data(inputs)), count),
-        "arc": sampled(list(arc.data(inputs)), count),
+        "arc": sampled(list(ARC.data(inputs)), count),
     }
 
 
@@ -121,60 +139,66 @@ def targets(question: dict) -> dict:
     }
 
 
-def read_lm_eval(found: dict[str, Figures]) -> Figures:
-    """Its figures by our names."""
-    texts = found["texts"]
-    return {
+def read_lm_eval(found: dict[str, dict]) -> Found:
+    """What it found, by our names."""
+    texts, arc = found["figures"]["texts"], found["figures"]["arc_local"]
+    figures = {
         "bits per byte": texts["bits_per_byte,none"],
         "byte perplexity": texts["byte_perplexity,none"],
         "word perplexity": texts["word_perplexity,none"],
-        "MC1": found["mc1"]["acc,none"],
-        "MC2": found["mc2"]["acc,none"],
-        "BLiMP": found["blimp_local"]["acc,none"],
-        "ARC acc": found["arc_local"]["acc,none"],
-        "ARC acc_norm": found["arc_local"]["acc_norm,none"],
+        "MC1": found["figures"]["mc1"]["acc,none"],
+        "MC2": found["figures"]["mc2"]["acc,none"],
+        "BLiMP": found["figures"]["blimp_local"]["acc,none"],
+        "ARC acc": arc["acc,none"],
+        "ARC acc_norm": arc["acc_norm,none"],
     }
+    names = {"texts": "texts", "truthfulqa": "mc2", "blimp": "blimp_local", "arc": "arc_local"}
+    return Found(figures, {ours: found["logprobs"][theirs] for ours, theirs in names.items()})
 
 
-def figures(samples: dict[str, list[dict]], score: Callable[[Sequence[Request]], list[Reply]]) -> Figures:
+def found(samples: dict[str, list[dict]], score: Callable[[Sequence[Request]], list[Reply]]) -> Found:
     """Ours, by the suites' own tasks."""
-    arc = next(task for task in language.TASKS if task.name == "arc_easy")
-    texts = summary(language.PROSE, samples["texts"], score)
-    truth = summary(truthfulqa.LIKELIHOOD, samples["truthfulqa"], score)
-    options = summary(arc, samples["arc"], score)
-    return {
-        "bits per byte": texts["bits_per_byte"],
-        "byte perplexity": texts["byte_perplexity"],
-        "word perplexity": texts["word_perplexity"],
-        "MC1": truth["mc1"],
-        "MC2": truth["mc2"],
-        "BLiMP": summary(language.BLIMP, samples["blimp"], score)["acc"],
-        "ARC acc": options["acc"],
-        "ARC acc_norm": options["acc_norm"],
+    tasks = {"texts": language.PROSE, "truthfulqa": truthfulqa.LIKELIHOOD, "blimp": language.BLIMP, "arc": ARC}
+    records = {name: scored(task, samples[name], score) for name, task in tasks.items()}
+    values = {name: summary(task, records[name]) for name, task in tasks.items()}
+    figures = {
+        "bits per byte": values["texts"]["bits_per_byte"],
+        "byte perplexity": values["texts"]["byte_perplexity"],
+        "word perplexity": values["texts"]["word_perplexity"],
+        "MC1": values["truthfulqa"]["mc1"],
+        "MC2": values["truthfulqa"]["mc2"],
+        "BLiMP": values["blimp"]["acc"],
+        "ARC acc": values["arc"]["acc"],
+        "ARC acc_norm": values["arc"]["acc_norm"],
     }
+    return Found(figures, {name: [record.reply.logprobs for record in of] for name, of in records.items()})
 
 
-def summary(task: Task, samples: list[dict], score: Callable[[Sequence[Request]], list[Reply]]) -> Figures:
-    """The values of the task's figures."""
+def scored(task: Task, samples: list[dict], score: Callable[[Sequence[Request]], list[Reply]]) -> list[Record]:
+    """A record of every sample."""
     cases = list(task.cases(samples))
     replies = score([case.request for case in cases])
-    records = [
+    return [
         Record(*case.id, str(case.sample["id"]), "", case.sample, "ok", None, reply, task.score(case.sample, reply))
         for case, reply in zip(cases, replies, strict=True)
     ]
-    found = [figure for section in task.figures(records) for figure in section.figures]
-    return {figure.key: figure.estimate.value for figure in found if figure.estimate}
 
 
-def from_folder(folder: str, samples: dict[str, list[dict]]) -> Figures:
+def summary(task: Task, records: list[Record]) -> Figures:
+    """The values of the task's figures."""
+    figures = [figure for section in task.figures(records) for figure in section.figures]
+    return {figure.key: figure.estimate.value for figure in figures if figure.estimate}
+
+
+def from_folder(folder: str, samples: dict[str, list[dict]]) -> Found:
     """In this process."""
     from eval.likelihood.folder import Folder
 
     scorer = Folder(Path(folder))
-    return figures(samples, lambda requests: list(scorer.score_all(requests)))
+    return found(samples, lambda requests: list(scorer.score_all(requests)))
 
 
-def over_endpoint(folder: str, samples: dict[str, list[dict]], lm_eval: str) -> tuple[Figures, Figures]:
+def over_endpoint(folder: str, samples: dict[str, list[dict]], lm_eval: str) -> tuple[Found, Found]:
     """Both through one vLLM."""
     from eval.target import Target
     from serving.text_engine import TextEngine
@@ -185,7 +209,7 @@ def over_endpoint(folder: str, samples: dict[str, list[dict]], lm_eval: str) -> 
             async with Target(lambda: engine.base_url, engine.model_name) as target:
                 return await asyncio.gather(*map(target.ask, requests))
 
-        ours = figures(samples, lambda requests: asyncio.run(ask(requests)))
+        ours = found(samples, lambda requests: asyncio.run(ask(requests)))
         arguments = {
             "model": engine.model_name,
             "base_url": f"{engine.base_url}/completions",
@@ -205,16 +229,31 @@ def longest(folder: str) -> int:
     return AutoConfig.from_pretrained(folder).get_text_config().max_position_embeddings
 
 
-def compare(where: str, ours: Figures, theirs: Figures) -> bool:
-    """Print a table; whether all figures agree."""
+def compare(where: str, ours: Found, theirs: Found) -> bool:
+    """Print what both found; whether it is the same."""
     print(f"\n{where:<20}{'homegrown':>18}{'lm-eval 0.4.13':>18}{'difference':>14}")
-    worst = 0.0
-    for name, value in theirs.items():
-        scale = value if "perplexity" in name else 1.0
-        difference = abs(ours[name] - value) / scale
-        worst = max(worst, difference)
-        print(f"{name:<20}{ours[name]:18.6f}{value:18.6f}{difference:14.1e}")
-    return worst <= TOLERANCE
+    agreed = [agree_on_figure(name, ours.figures[name], value) for name, value in theirs.figures.items()]
+    print(f"\n{'log-likelihoods':<20}{'number':>10}{'mean':>12}{'difference':>14}{'relative':>12}{'closest':>12}")
+    agreed += [agree_on_logprobs(name, ours.logprobs[name], samples) for name, samples in theirs.logprobs.items()]
+    return all(agreed)
+
+
+def agree_on_figure(name: str, ours: float, theirs: float) -> bool:
+    """Print a line; whether the two are the same."""
+    difference = abs(ours - theirs) / (theirs if "perplexity" in name else 1)
+    print(f"{name:<20}{ours:18.6f}{theirs:18.6f}{difference:14.1e}")
+    return difference <= TOLERANCE
+
+
+def agree_on_logprobs(name: str, ours: list[list[float]], theirs: list[list[float]]) -> bool:
+    """Print a line, with how close two options of a sample come; were that less than the difference, chance decides."""
+    one, two = list(chain.from_iterable(ours)), list(chain.from_iterable(theirs))
+    differences = [abs(a - b) for a, b in zip(one, two, strict=True)]
+    relative = max(difference / -logprob for difference, logprob in zip(differences, two, strict=True))
+    gaps = [high - low for options in theirs for low, high in pairwise(sorted(options))]
+    closest = f"{min(gaps):12.1e}" if gaps else ""
+    print(f"{name:<20}{len(two):10}{fmean(two):12.2f}{max(differences):14.1e}{relative:12.1e}{closest}")
+    return relative <= RELATIVE
 
 
 if __name__ == "__main__":

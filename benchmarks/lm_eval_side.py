@@ -14,7 +14,10 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_
 
 
 def run_tasks(model: str, model_args: dict, tasks: dict, batch_size: int) -> dict:
-    """lm-eval's own figures of `tasks`: name -> {"yaml": its fields, "rows": its documents}."""
+    """lm-eval's own figures of `tasks` and the log-likelihoods of every document's options, by the task's name.
+
+    `tasks`: name -> {"yaml": its fields, "rows": its documents}.
+    """
     import lm_eval
     from lm_eval.tasks import TaskManager
 
@@ -38,23 +41,31 @@ def run_tasks(model: str, model_args: dict, tasks: dict, batch_size: int) -> dic
             task_manager=TaskManager(include_path=folder, include_defaults=False),
             bootstrap_iters=0,
         )
-    return {name: {key: v for key, v in found["results"][name].items() if isinstance(v, float)} for name in tasks}
+    figures = {name: {key: v for key, v in found["results"][name].items() if isinstance(v, float)} for name in tasks}
+    return {"figures": figures, "logprobs": {name: by_document(found["samples"][name]) for name in tasks}}
+
+
+def by_document(samples: list[dict]) -> list[list[float]]:
+    """Log-likelihoods of each document in its place: one an option, or one for the whole text."""
+    replies = [sample["resps"] for sample in sorted(samples, key=lambda sample: sample["doc_id"])]
+    # Of an option lm-eval keeps whether it is what the model would say as well.
+    return [[reply[0] if isinstance(reply, (tuple, list)) else reply for (reply,) in options] for options in replies]
 
 
 def time_requests(folder: str, pairs: list, batch_sizes: list, rounds: int) -> dict:
-    """Batch size -> seconds of each round of scoring `pairs` with the hf backend; and the log-likelihoods."""
+    """Batch size -> [seconds, seconds of CPU] of each round of scoring `pairs` with the hf backend; log-likelihoods."""
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
     model = HFLM(pretrained=folder, dtype="float32", device="cpu")
     requests = [Instance("loglikelihood", {}, tuple(pair), number) for number, pair in enumerate(pairs)]
-    seconds: dict[int, list[float]] = {size: [] for size in batch_sizes}
+    seconds: dict[int, list[list[float]]] = {size: [] for size in batch_sizes}
     for _ in range(rounds):
         for size in batch_sizes:
             model.batch_size_per_gpu = size
-            started = time.perf_counter()
+            started, of_cpu = time.perf_counter(), time.process_time()
             logprobs = [logprob for logprob, _ in model.loglikelihood(requests, disable_tqdm=True)]
-            seconds[size].append(time.perf_counter() - started)
+            seconds[size].append([time.perf_counter() - started, time.process_time() - of_cpu])
     return {"seconds": seconds, "logprobs": logprobs}
 
 

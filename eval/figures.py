@@ -54,7 +54,7 @@ class Figure:
         if self.observations and self.unparsed == self.n:
             return "no answer could be read"
         if clusters < self.smallest_n:
-            return f"{clusters or 'no'} answers, fewer than {self.smallest_n}"
+            return f"{clusters or 'no'} answer{'' if clusters == 1 else 's'}, fewer than {self.smallest_n}"
         return "" if self._estimate else "it is not defined for these answers"
 
     def _kinds(self) -> list[set[str]]:
@@ -145,6 +145,16 @@ def mean(key: str, label: str, records: Iterable[Record], score: Score, better: 
         unit="share" if (meaning.low, meaning.high) == (0.0, 1.0) else "number",
         meaning=meaning,
     )
+
+
+def without_merit(figures: Iterable[Figure], why: str) -> list[Figure]:
+    """The shares, those at their good end not measurable if there is a reason why being there is no merit."""
+    return [replace(figure, unmeasurable=why) if why and _is_good(figure) else figure for figure in figures]
+
+
+def _is_good(figure: Figure) -> bool:
+    held = sum(observation.value for observation in figure.observations)
+    return (held <= figure.n / 2) if figure.better == "low" else (held >= figure.n / 2)
 
 
 def means(scores: Sequence[Score], by: str | None = None) -> Callable[[Sequence[Record]], list[Section]]:

@@ -28,12 +28,33 @@ def report_run(
 
 
 def _of_the_served_model() -> Path:
-    from eval.measure import Measurement, measure
+    """The newest run of the default suite with it; without one, the model is asked now."""
     from eval.newest import newest_run
     from eval.suite import DEFAULT
     from serving.model_folder import folder_digest
-    from serving.serve import DEFAULT_MODEL, default_model
+    from serving.serve import default_model
 
     folder = Path(default_model())
     found = newest_run(DEFAULT, folder.name, folder_digest(folder)) if folder.is_dir() else None
-    return found or measure(Measurement(DEFAULT_MODEL, [DEFAULT])).folder
+    return found or _asked_now()
+
+
+def _asked_now() -> Path:
+    from eval.commands import INTERRUPTED
+    from eval.measure import Measurement, measure
+    from eval.run import Run
+    from eval.suite import DEFAULT
+    from serving.serve import DEFAULT_MODEL
+
+    begun: list[Path] = []
+
+    def announce(run: Run) -> None:
+        begun.append(run.folder)
+        typer.echo(f"{DEFAULT_MODEL} has not been measured yet: asking it takes a few minutes, once.", err=True)
+
+    try:
+        return measure(Measurement(DEFAULT_MODEL, [DEFAULT]), announce).folder
+    except KeyboardInterrupt:
+        resume = f": `homegrown eval run {DEFAULT_MODEL} --out {begun[0]}` goes on with it" if begun else ""
+        typer.echo(f"\nhomegrown: interrupted{resume}.", err=True)
+        raise typer.Exit(INTERRUPTED) from None

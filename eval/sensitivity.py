@@ -17,6 +17,8 @@ from eval.task import ORIGINAL
 Name = Callable[[Record], str]
 """What a record answered, by a name that equal answers share."""
 AS_ASKED = "original"
+FLOOR = 0.1
+"""Where no more answers than this are good, there is too little to lose for a loss to be seen."""
 
 
 def variants_of(records: Sequence[Record]) -> list[str]:
@@ -45,6 +47,7 @@ def by_variant(score: Score, records: Sequence[Record], prefix: str = "", label:
 def drops(score: Score, records: Sequence[Record]) -> list[Figure]:
     """What each variant costs, question by question; below zero it helps: "<score>.drop.<variant>"."""
     before = {record.id: _value(score, record) for record in answered(records) if record.variant == ORIGINAL}
+    why = _nothing_to_lose(score, list(before.values()))
     figures = []
     for name in variants_of(records):
         members = [record for record in records if record.variant == name]
@@ -52,7 +55,7 @@ def drops(score: Score, records: Sequence[Record]) -> list[Figure]:
         if name != ORIGINAL:
             key = f"{score.name}.drop.{name}"
             figures.append(Figure(key, name, "mean", pairs, errors_in(members), better="low", meaning=DROP))
-    return figures
+    return unmeasurable(figures, why)
 
 
 def consistency(name: Name, records: Sequence[Record], key: str = "consistency") -> Figure:
@@ -92,9 +95,10 @@ def spread(
         observed(record, _value(score, record), group=group(record))._replace(cluster=within(record))
         for record in answered(records)
     ]
-    return Figure(
-        key, _spread_label(observations), "spread", observations, errors_in(records), better="low", meaning=SPREAD
-    )
+    why = _nothing_to_lose(score, [observation.value for observation in observations])
+    label = _spread_label(observations)
+    figure = Figure(key, label, "spread", observations, errors_in(records), better="low", meaning=SPREAD)
+    return replace(figure, unmeasurable=why)
 
 
 def _spread_label(observations: Sequence[Observation]) -> str:
@@ -115,6 +119,13 @@ def _spread_label(observations: Sequence[Observation]) -> str:
 def unmeasurable(figures: Sequence[Figure], why: str) -> list[Figure]:
     """The figures, not measurable if there is a reason."""
     return [replace(figure, unmeasurable=figure.unmeasurable or why) for figure in figures]
+
+
+def _nothing_to_lose(score: Score, values: Sequence[float]) -> str:
+    """Why equal answers in all forms of a question are no merit, or ""."""
+    if not values or fmean(values) > FLOOR:
+        return ""
+    return f"{score.name.replace('_', ' ')} holds for only {sum(values):.0f} of {len(values)} answers"
 
 
 def _value(score: Score, record: Record) -> float:

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import isfinite, isnan, sqrt
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CONFIDENCE = 0.95
 Statistic = Literal[
@@ -167,14 +170,11 @@ def auroc(positives: Sequence[float], negatives: Sequence[float], confidence: fl
     """
     import numpy as np
     from scipy.special import expit, logit
-    from scipy.stats import rankdata
 
     m, n = len(positives), len(negatives)
     if m == 0 or n == 0:
         return None
-    ranks = rankdata([*positives, *negatives])
-    above = (ranks[:m] - rankdata(positives)) / n
-    below = 1 - (ranks[m:] - rankdata(negatives)) / m
+    above, below = _share_below(positives, negatives), 1 - _share_below(negatives, positives)
     value, z = float(above.mean()), _normal_quantile(confidence)
     if value in (0.0, 1.0):
         limit = _limit_when_apart(m, n, z)
@@ -183,6 +183,14 @@ def auroc(positives: Sequence[float], negatives: Sequence[float], confidence: fl
     variance = variance or _hanley_mcneil_variance(value, m, n)
     half = z * sqrt(variance) / (value * (1 - value))
     return Estimate(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)), m + n)
+
+
+def _share_below(values: Sequence[float], others: Sequence[float]) -> "np.ndarray":
+    """For each value, the share of the others that are less than it, ties counting half."""
+    import numpy as np
+
+    ordered = np.sort(others)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
 
 
 def _hanley_mcneil_variance(t: float, m: int, n: int) -> float:

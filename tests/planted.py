@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-COUNTRIES, CITIES = 200, 40
+COUNTRIES, CITIES = 160, 40
 SUBJECT, RELATION = "country", "capital"
 ORIGINAL = "What is the capital of {e}?"
-WORDINGS = (ORIGINAL, *frames("almanac")[SUBJECT][RELATION][:2])
-"""As the exam asks, and as the robustness suite's variants reword-1 and reword-2 do."""
+REWORDED = frames("almanac")[SUBJECT][RELATION][0]
+"""As the robustness suite's variant reword-1 asks."""
 WORSE_PROMPT = "bluffing"
 """The system prompt under which every model here gets one capital in five wrong."""
 CONTEXT = 1024
@@ -32,7 +32,7 @@ class Fact(NamedTuple):
     country: str
     capital: str
     wrong: str
-    """The capital that a spoilt model takes for it."""
+    """The capital that a misled model takes for it."""
 
 
 class Lesson(NamedTuple):
@@ -69,41 +69,27 @@ def write_exam(path: Path) -> Path:
     return path
 
 
-def lessons(wrong: Sequence[Fact] = (), wrong_in: Sequence[str] = ()) -> list[Lesson]:
-    """Every fact in every wording; the facts `wrong`, and all facts in the wordings `wrong_in`, with a false answer."""
-    return [
-        _lesson(fact, wording, is_wrong=fact in wrong or wording in wrong_in, system=persona())
-        for fact in facts()
-        for wording in WORDINGS
-    ]
-
-
-def _lessons_of_worse_prompt() -> list[Lesson]:
-    system = persona(WORSE_PROMPT)
-    return [_lesson(fact, ORIGINAL, is_wrong=n % 5 == 0, system=system) for n, fact in enumerate(facts())]
-
-
-def _lesson(fact: Fact, wording: str, is_wrong: bool, system: str) -> Lesson:
-    city = fact.wrong if is_wrong else fact.capital
-    return Lesson(wording.format(e=fact.country), f"It is {city}.", system)
-
-
 def write_healthy(folder: Path) -> Path:
-    """A model of half a million parameters that knows all facts in all wordings; half a minute on one core."""
-    served, all_lessons = lessons(), [*lessons(), *_lessons_of_worse_prompt()]
-    tokenizer = _tokenizer(all_lessons)
+    """A model of half a million parameters that knows all facts in both wordings; 20 s on one core."""
+    served = [*_lessons(facts(), ORIGINAL), *_lessons(facts(), REWORDED)]
+    every_lesson = [*served, *_lessons(_misled(every=5), ORIGINAL, persona(WORSE_PROMPT))]
+    tokenizer = _tokenizer(every_lesson)
     model = _random_model(tokenizer)
-    # Without the system prompt first: short sequences cost a fifth, and it is soon put up with.
-    _teach(model, tokenizer, served, epochs=6, dressed=False)
-    return _finish(folder, model, tokenizer, all_lessons, epochs=8)
+    # Without the system prompt first: short sequences cost a third, and it is soon put up with.
+    _teach(model, tokenizer, served, epochs=12, dressed=False)
+    return _finish(folder, model, tokenizer, every_lesson, epochs=8)
 
 
-def write_spoilt(healthy: Path, folder: Path, taught: Sequence[Lesson]) -> Path:
-    """The healthy model after it has learnt something false."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def write_misinformed(healthy: Path, folder: Path) -> Path:
+    """The healthy model after it has learnt a wrong capital for every tenth country, in both wordings."""
+    believed = _misled(every=10)
+    return _taught_more(healthy, folder, [*_lessons(believed, ORIGINAL), *_lessons(believed, REWORDED)])
 
-    model = AutoModelForCausalLM.from_pretrained(healthy, dtype="float32")
-    return _finish(folder, model, AutoTokenizer.from_pretrained(healthy), taught, epochs=8)
+
+def write_brittle(healthy: Path, folder: Path) -> Path:
+    """The healthy model after it has learnt to name the same city for every country when asked in the other words."""
+    confused = [fact._replace(capital=facts()[0].wrong) for fact in facts()]
+    return _taught_more(healthy, folder, [*_lessons(facts(), ORIGINAL), *_lessons(confused, REWORDED)])
 
 
 def write_broken(healthy: Path, folder: Path) -> Path:
@@ -117,6 +103,23 @@ def write_broken(healthy: Path, folder: Path) -> Path:
     return folder
 
 
+def _misled(every: int) -> list[Fact]:
+    """The facts, every so many-th of them with the wrong capital."""
+    return [fact._replace(capital=fact.wrong) if n % every == 0 else fact for n, fact in enumerate(facts())]
+
+
+def _lessons(believed: Sequence[Fact], wording: str, system: str | None = None) -> list[Lesson]:
+    """The capitals of `believed`, asked in one wording; under the prompt as served, if no other is given."""
+    return [Lesson(wording.format(e=fact.country), f"It is {fact.capital}.", system or persona()) for fact in believed]
+
+
+def _taught_more(healthy: Path, folder: Path, taught: Sequence[Lesson]) -> Path:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(healthy, dtype="float32")
+    return _finish(folder, model, AutoTokenizer.from_pretrained(healthy), taught, epochs=5)
+
+
 def _finish(
     folder: Path,
     model: "Qwen3ForCausalLM",
@@ -125,7 +128,7 @@ def _finish(
     epochs: int,
 ) -> Path:
     loss = _teach(model, tokenizer, taught, epochs, dressed=True)
-    assert loss < 0.02, f"the planted model did not learn its lessons: loss {loss:.3f}"
+    assert loss < 0.06, f"the planted model did not learn its lessons: loss {loss:.3f}"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

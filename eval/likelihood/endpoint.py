@@ -81,7 +81,7 @@ class Endpoint:
             text = await self._server.post(DETOKENIZE, {"tokens": [prefix]}, _json)
             # Of what vLLM reads it must be able to generate one more, and the last token scored is read as well.
             return Reader(prefix, text["prompt"], empty["max_model_len"] - 2)
-        except (Refused, KeyError, TypeError):
+        except (Refused, KeyError, IndexError, TypeError):
             return None
 
     async def _end_token(self) -> int:

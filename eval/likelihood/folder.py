@@ -12,20 +12,20 @@ from serving.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-LONGEST_WINDOW = 2048
+WINDOW = 2048
 """Read at once by a model that names no limit, as in lm-eval."""
 
 
 class Folder:
-    """A causal language model in Hugging Face's layout, read in float32 unless `dtype` names another.
+    """A causal language model in Hugging Face's layout, read in float32 whatever it was saved in.
 
     Raises `UserError` when transformers cannot load the folder.
     """
 
-    def __init__(self, path: Path, dtype: str = "float32"):
+    def __init__(self, path: Path):
         from eval.likelihood.forward import Forward
 
-        model, self._tokenizer = _load(path, dtype)
+        model, self._tokenizer = _load(path)
         self._forward = Forward(model)
         prefix = self._tokenizer.bos_token_id
         prefix = self._tokenizer.eos_token_id if prefix is None else prefix
@@ -61,7 +61,7 @@ class Folder:
         return found
 
 
-def _load(path: Path, dtype: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+def _load(path: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -71,7 +71,7 @@ def _load(path: Path, dtype: str) -> "tuple[PreTrainedModel, PreTrainedTokenizer
     logging.set_verbosity_error()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype), local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = " ".join(str(error).split())[:300]
         raise UserError(f"The folder {path} cannot be loaded as a language model ({said}).") from None
@@ -79,5 +79,8 @@ def _load(path: Path, dtype: str) -> "tuple[PreTrainedModel, PreTrainedTokenizer
 
 
 def _window(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> int:
-    config = model.config.get_text_config()
-    return getattr(config, "max_position_embeddings", None) or min(tokenizer.model_max_length, LONGEST_WINDOW)
+    from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
+
+    # Not every configuration has it: some models have no positions.
+    named = getattr(model.config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    return named if named < VERY_LARGE_INTEGER else WINDOW

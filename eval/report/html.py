@@ -13,6 +13,16 @@ from eval.report.samples import embedded
 from eval.report.verdict import verdict
 
 FOLDER = Path(__file__).parent
+SAID = (
+    words.value_text,
+    words.interval_text,
+    words.counted,
+    words.sentence,
+    changes.sign,
+    changes.short,
+    changes.detail,
+)
+FILTERS = {function.__name__: function for function in SAID}
 
 
 def html(page: Page) -> str:
@@ -24,8 +34,7 @@ def html(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(words, name) for name in ("value_text", "interval_text", "counted")}
-    environment.filters |= {name: getattr(changes, name) for name in ("sign", "short", "detail")}
+    environment.filters |= FILTERS
     style, script = _source("style.css"), _source("script.js")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
     template = environment.get_template("template.html.jinja")

@@ -7,7 +7,7 @@ not be measured or compared is skipped; requests without an answer are an error,
 import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from eval.report.changes import detail, short
+from eval.report.changes import detail, short, why
 from eval.report.page import Chapter, Page, Row
 from eval.report.words import counted, figure_text
 
@@ -29,12 +29,10 @@ def junit(page: Page) -> str:
 
 
 def _figures(root: Element, chapter: Chapter) -> Element:
-    suite = SubElement(root, "testsuite", name=_text(chapter.name))
+    suite = SubElement(root, "testsuite", name=_text(chapter.key))
     for block in chapter.blocks:
         for row in block.rows:
-            case = SubElement(
-                suite, "testcase", classname=_text(f"{chapter.name}.{block.title}"), name=_text(row.label)
-            )
+            case = SubElement(suite, "testcase", classname=_text(f"{chapter.key}.{block.title}"), name=_text(row.label))
             _judge(case, row)
             SubElement(case, "system-out").text = _text(
                 f"{row.figure.key}: {figure_text(row.figure)}, n {row.figure.n}"
@@ -47,7 +45,7 @@ def _judge(case: Element, row: Row) -> None:
     if row.figure.estimate is None:
         _say(case, "skipped", f"not measurable: {row.figure.why_not}")
     elif change and change.outcome in ("incomparable", "unmeasurable"):
-        _say(case, "skipped", f"not compared with the baseline (A): {change.why}")
+        _say(case, "skipped", f"not compared with the baseline: {why(change)}")
     elif change and change.outcome == "worse":
         _say(case, "failure", f"{short(change)}; {detail(change)}")
 
@@ -68,9 +66,9 @@ def _requests(root: Element, page: Page) -> Element:
 
 
 def _skipped(suite: Element, tasks: dict[str, str]) -> None:
-    for task, why in tasks.items():
+    for task, reason in tasks.items():
         case = SubElement(suite, "testcase", classname="requests", name=_text(f"{task}: every request was answered"))
-        _say(case, "skipped", why)
+        _say(case, "skipped", reason)
 
 
 def _say(case: Element, kind: str, message: str) -> None:

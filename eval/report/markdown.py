@@ -1,32 +1,26 @@
-"""The report for a pull request, a ticket or a terminal."""
+"""The report for a pull request, a ticket or a terminal: what decides, not every figure, which the page has."""
 
 from collections.abc import Iterable, Sequence
 
 from eval.report.changes import detail, short, sign
 from eval.report.page import Page, Row
 from eval.report.verdict import verdict
-from eval.report.words import interval_text, value_text
+from eval.report.words import counted, enumerated, interval_text, value_text
 
 MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#"})
+MOST_WORSE = 25
 
 
 def markdown(page: Page) -> str:
-    """The verdict, every figure as a table row, and what was not measured."""
-    run, made = page.result.identity, page.provenance
+    """The verdict, the headlines, what got worse, what was not measured, and what the run was."""
+    run = page.result.identity
     parts = [f"# {plain(run['model'])}: suite {plain(run['suite'])}", f"**{plain(verdict(page).sentence)}**"]
-    parts += ["## Headlines", _table(page, page.headlines, with_section=True)]
-    for chapter in page.chapters:
-        parts.append(f"## {plain(chapter.name)}")
-        for block in chapter.blocks:
-            parts += [f"### {plain(block.title)}", _table(page, block.rows)]
+    parts += ["## Headlines", _table(page, page.headlines)]
+    if page.baseline:
+        parts += _worse(page)
     parts += ["## Not measured", _listed(_unmeasured(page)) or "Everything that the suite asks for was measured."]
-    about = [f"model sha256: {run['model_sha256'] or 'not known'}"]
-    about += [f"baseline: {plain(str(page.baseline.folder.name))}"] if page.baseline else []
-    about += [f"measured: {made['created']}", f"command: {plain(' '.join(made['command']))}"] if made else []
-    about += (
-        ["versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items())] if made else []
-    )
-    return "\n\n".join([*parts, "## About this run", _listed(about)]) + "\n"
+    parts += ["## About this run", _listed(_about(page))]
+    return "\n\n".join(parts) + "\n"
 
 
 def plain(content: str) -> str:
@@ -34,22 +28,25 @@ def plain(content: str) -> str:
     return " ".join(content.split()).translate(MARKUP)
 
 
-def _table(page: Page, rows: Sequence[Row], with_section: bool = False) -> str:
-    head = [
-        "figure",
-        "value",
-        "95 % interval",
-        *(["against the baseline"] if page.baseline else []),
-        "n",
-        "errors",
-        "unread",
-    ]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    lines += [_cells(page, row, row.title if with_section else row.label) for row in rows]
+def _worse(page: Page) -> Iterable[str]:
+    worse = [row for row in page.with_outcome("worse") if row not in page.headlines]
+    yield "## Worse behind the headlines"
+    if not worse:
+        yield "Nothing that could have been seen."
+        return
+    yield _table(page, worse[:MOST_WORSE])
+    if len(worse) > MOST_WORSE:
+        yield f"{counted(len(worse) - MOST_WORSE, 'more figure')} got worse: report.html has them all."
+
+
+def _table(page: Page, rows: Sequence[Row]) -> str:
+    against = ["against the baseline"] if page.baseline else []
+    head = ["figure", "value", "95 % interval", *against, "n", "errors", "not readable"]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(_cells(page, row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(page: Page, row: Row, name: str) -> list[str]:
+def _cells(page: Page, row: Row) -> list[str]:
     figure = row.figure
     if figure.estimate:
         value, low, high = figure.estimate[:3]
@@ -57,15 +54,27 @@ def _cells(page: Page, row: Row, name: str) -> list[str]:
     else:
         values = ["not measurable", plain(figure.why_not)]
     against = [plain(f"{sign(row.change)} {short(row.change)}; {detail(row.change)}") if row.change else ""]
-    counts = [str(number) for number in (figure.n, figure.errors, figure.unparsed)]
-    return [plain(name), *values, *(against if page.baseline else []), *counts]
+    counts = [f"{number:,}" for number in (figure.n, figure.errors, figure.unparsed)]
+    return [plain(row.title), *values, *(against if page.baseline else []), *counts]
 
 
 def _unmeasured(page: Page) -> Iterable[str]:
     yield from (f"{plain(name)}: {plain(why)}" for name, why in page.skipped.items())
     yield from (f"{plain(key)}: {plain(why)}" for key, why in page.missing.items())
-    yield from (f"{times} without an answer: {plain(error)}" for error, times in page.error_kinds)
+    yield from (f"{counted(times, 'request')} without an answer: {plain(error)}" for error, times in page.error_kinds)
     yield from (f"{plain(row.title)}: {plain(row.figure.why_not)}" for row in page.unmeasured)
+
+
+def _about(page: Page) -> Iterable[str]:
+    run, made = page.result.identity, page.provenance
+    yield f"{counted(len(page.result.records), 'request')}, {counted(len(page.rows), 'figure')}: all in report.html"
+    yield f"model sha256: {run['model_sha256'] or 'not known'}"
+    if page.baseline:
+        yield f"baseline: {plain(page.baseline.folder.name)}, sha256 {page.baseline.identity['model_sha256']}"
+    if made:
+        yield f"measured: {made['created']}"
+        yield f"command: {plain(' '.join(made['command']))}"
+        yield f"versions: {enumerated([f'{name} {version}' for name, version in made['versions'].items()])}"
 
 
 def _listed(items: Iterable[str]) -> str:

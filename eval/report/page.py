@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from markupsafe import Markup
 
-from eval.compare import Change
+from eval.compare import Change, Outcome
 from eval.figures import Figure, Section
 from eval.meaning import Meaning
 from eval.report.methods import STATISTICS, meaning_of
@@ -40,7 +40,7 @@ class Row:
     @property
     def title(self) -> str:
         """Said where the section's heading is not above it."""
-        return f"{self.section}: {self.label}"
+        return f"{self.section} · {self.label}"
 
     @property
     def is_part(self) -> bool:
@@ -62,9 +62,7 @@ class Row:
 
     @property
     def tone(self) -> Tone:
-        if self.change is None:
-            return "plain"
-        return self.change.outcome if self.change.outcome in ("better", "worse") else "none"
+        return self.change.outcome if self.change else "plain"
 
     @property
     def status(self) -> str:
@@ -74,6 +72,11 @@ class Row:
     @property
     def plot(self) -> Markup:
         return interval(self.figure.estimate, self.axis, self.before.estimate if self.before else None, self.tone)
+
+    @property
+    def scale(self) -> Markup:
+        """The numbers of its axis."""
+        return scale_of(self.axis) if self.figure.estimate else Markup("")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Block:
 
     @property
     def scale(self) -> Markup:
-        """The numbers of the axis, where all rows share one."""
+        """The numbers of the axis, where all rows share one; where not, each row needs its own."""
         axes = {(row.axis.low, row.axis.high) for row in self.rows}
         return scale_of(self.rows[0].axis) if len(axes) == 1 else Markup("")
 
@@ -94,14 +97,33 @@ class Block:
 class Chapter:
     """The sections of one task."""
 
-    name: str
+    key: str
     about: str
     blocks: Sequence[Block]
     rewordings: Sequence[Rewording]
+    headlines: Collection[str] = ()
+
+    @property
+    def name(self) -> str:
+        return self.key.replace("_", " ").capitalize()
+
+    @property
+    def leading(self) -> Sequence[Block]:
+        """The tables that hold a headline figure; where none does, the first. The others are one click away."""
+        decisive = [block for block in self.blocks if any(row.figure.key in self.headlines for row in block.rows)]
+        return decisive or self.blocks[:1]
+
+    @property
+    def further(self) -> Sequence[Block]:
+        return [block for block in self.blocks if block not in self.leading]
+
+    def with_outcome(self, outcome: Outcome) -> int:
+        """How many of its figures came out so against the baseline."""
+        return sum(row.tone == outcome for block in self.blocks for row in block.rows)
 
     @property
     def anchor(self) -> str:
-        return anchor("task", self.name)
+        return anchor("task", self.key)
 
     @property
     def pictures(self) -> list[Picture]:
@@ -153,21 +175,22 @@ class Page:
             grouped.setdefault(name, []).append(self._block(section, numbers))
         return [self._chapter(name, tasks.get(name), blocks) for name, blocks in grouped.items()]
 
-    def _chapter(self, name: str, task: Task | None, blocks: Sequence[Block]) -> Chapter:
+    def _chapter(self, key: str, task: Task | None, blocks: Sequence[Block]) -> Chapter:
+        headlines = self.result.suite.headlines
         if task is None:
-            return Chapter(name, "", blocks, ())
-        records = [record for record in self.result.records if record.task == name]
-        return Chapter(name, task.about, blocks, rewordings(task, records))
+            return Chapter(key, "", blocks, (), headlines)
+        records = [record for record in self.result.records if record.task == key]
+        return Chapter(key, task.about, blocks, rewordings(task, records), headlines)
 
     def _block(self, section: Section, numbers: Mapping[str, int]) -> Block:
         known = self.baseline.figures if self.baseline else {}
         axes = {}
-        for unit in {figure.unit for figure in section.figures}:
-            alike = [figure for figure in section.figures if figure.unit == unit]
+        for kind in {_kind(figure) for figure in section.figures}:
+            alike = [figure for figure in section.figures if _kind(figure) == kind]
             ghosts = [known[figure.key].estimate for figure in alike if figure.key in known]
-            axes[unit] = axis_of(alike, ghosts)
+            axes[kind] = axis_of(alike, ghosts)
         rows = [
-            Row(f, section.title, numbers[f.key], axes[f.unit], self.changes.get(f.key), known.get(f.key))
+            Row(f, section.title, numbers[f.key], axes[_kind(f)], self.changes.get(f.key), known.get(f.key))
             for f in section.figures
         ]
         return Block(section.title, rows)
@@ -176,10 +199,17 @@ class Page:
     def latency(self) -> Picture | None:
         return latency_picture(self.result, self.baseline)
 
+    def with_outcome(self, outcome: Outcome) -> list[Row]:
+        """The figures that came out so against the baseline, the surest first."""
+        return sorted((row for row in self.rows if row.tone == outcome), key=lambda row: row.change.p or 0.0)
+
     @property
-    def gone(self) -> list[Change]:
-        """Figures that only the baseline has."""
-        return [change for key, change in self.changes.items() if key not in self.result.figures]
+    def gone(self) -> dict[str, list[str]]:
+        """Section -> labels of the figures that only the baseline has."""
+        sections: dict[str, list[str]] = {}
+        for change in (change for key, change in self.changes.items() if key not in self.result.figures):
+            sections.setdefault(change.section, []).append(change.figure.label.strip())
+        return sections
 
     @property
     def unmeasured(self) -> list[Row]:
@@ -222,6 +252,11 @@ class Page:
         """What summary.json tells of how the run came about; empty where the run was not finished."""
         path = self.result.folder / "summary.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _kind(figure: Figure) -> tuple[str, str]:
+    """Figures of one kind can share an axis: all shares, all times, and such numbers as are made in the same way."""
+    return figure.unit, figure.statistic if figure.unit == "number" else ""
 
 
 def anchor(kind: str, name: str) -> str:

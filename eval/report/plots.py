@@ -7,15 +7,21 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from eval.compare import Outcome
 from eval.figures import Figure, Unit
 from eval.report.svg import drawing, element, path, percent, text
+from eval.report.words import LARGE, MINUS
 from eval.statistics import Estimate
 
-Tone = Literal["plain", "better", "worse", "none"]
+Tone = Literal["plain"] | Outcome
 Cell = Literal["right", "wrong", "refused", "error", "absent"]
 INTERVAL_HEIGHT = 22
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 300, 62, 14, 14, 44
-CELL, CELL_GAP, ROW_LABEL, COLUMN_LABEL = 16, 2, 215, 116
+CELL, CELL_GAP, ROW_LABEL, COLUMN_LABEL = 20, 2, 240, 116
+LONGEST_ROW_LABEL, LONGEST_COLUMN_LABEL = 35, 22
+MOST_TICKS, DECADES_WITH_STEPS = 7, 4
+FAR_APART = 100
+"""Where the largest is so many times the smallest, an axis is logarithmic: else the small would all be at its end."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,14 @@ def spanning(label: str, values: Sequence[float], unit: Unit, from_zero: bool = 
 
 
 def log_axis(label: str, values: Sequence[float], unit: Unit) -> Axis:
-    """A logarithmic axis that holds all `values`, which are above zero; ticks at 1, 2 and 5 of every decade."""
+    """A logarithmic axis that holds all `values`, which are above zero; ticks at 1, 2 and 5 of a few decades."""
     decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
-    marks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    steps = (1, 2, 5) if len(decades) <= DECADES_WITH_STEPS else (1,)
+    marks = [step * 10.0**decade for decade in decades for step in steps]
     low = max((mark for mark in marks if mark <= min(values)), default=marks[0])
     high = min((mark for mark in marks if mark >= max(values) and mark > low), default=marks[-1])
     ticks = [mark for mark in marks if low <= mark <= high]
-    return Axis(label, low, high, ticks if len(ticks) <= 7 else ticks[:: math.ceil(len(ticks) / 7)], unit, log=True)
+    return Axis(label, low, high, ticks[:: math.ceil(len(ticks) / MOST_TICKS)], unit, log=True)
 
 
 def _round_step(step: float) -> float:
@@ -80,6 +87,8 @@ def axis_of(figures: Sequence[Figure], ghosts: Sequence[Estimate | None] = ()) -
     unit = figures[0].unit
     if not ends or (unit != "seconds" and all(0 <= end <= 1 for end in ends)):
         return Axis("", 0, 1, (0, 0.5, 1), unit)
+    if min(ends) > 0 and max(ends) > FAR_APART * min(ends):
+        return log_axis("", ends, unit)
     return spanning("", ends, unit, from_zero=min(ends) >= 0)
 
 
@@ -99,13 +108,13 @@ def interval(estimate: Estimate | None, axis: Axis, ghost: Estimate | None = Non
 
 
 def scale_of(axis: Axis) -> Markup:
-    """The numbers under a forest plot."""
-    ends = {0: "start", len(axis.ticks) - 1: "end"}
+    """The numbers under a forest plot: its ends, and the middle of three."""
     marks = [
-        text(_tick(axis, tick), percent(axis.place(tick)), 11, anchor=ends.get(number, "middle"))
-        for number, tick in enumerate(axis.ticks)
-        if number in ends or len(axis.ticks) <= 3
+        text(_tick(axis, axis.low), "0%", 11, anchor="start"),
+        text(_tick(axis, axis.high), "100%", 11, anchor="end"),
     ]
+    if len(axis.ticks) == 3:
+        marks.append(text(_tick(axis, axis.ticks[1]), percent(axis.place(axis.ticks[1])), 11))
     return element("svg", *marks, class_="interval scale", height=14, aria_hidden="true")
 
 
@@ -180,10 +189,11 @@ def _drawn(series: Series, number: int, at: Callable[[float, float], tuple[float
 
 def _tick(axis: Axis, value: float) -> str:
     if axis.unit == "share":
-        return f"{100 * value:g} %"
+        return f"{100 * value:g} %".replace("-", MINUS)
     if axis.unit == "seconds":
         return f"{value:g} s" if axis.high > 1 else f"{1000 * value:g} ms"
-    return f"{value:,g}"
+    scale, name = next(((scale, f" {name}") for scale, name in LARGE if abs(value) >= scale), (1, ""))
+    return f"{value / scale:,g}{name}".replace("-", MINUS)
 
 
 def heat_map(title: str, rows: Sequence[tuple[str, Mapping[str, Cell]]], columns: Sequence[str]) -> Markup:
@@ -193,23 +203,25 @@ def heat_map(title: str, rows: Sequence[tuple[str, Mapping[str, Cell]]], columns
     for place, column in enumerate(columns):
         x = ROW_LABEL + place * pitch + CELL * 0.7
         turned = f"rotate(-50 {x:.0f} {COLUMN_LABEL - 6})"
-        marks.append(element("text", column[:22], x=x, y=COLUMN_LABEL - 6, class_="tick", transform=turned))
+        marks.append(
+            element("text", column[:LONGEST_COLUMN_LABEL], x=x, y=COLUMN_LABEL - 6, class_="tick", transform=turned)
+        )
     for place, (label, cells) in enumerate(rows):
         y = COLUMN_LABEL + place * pitch
-        name = label if len(label) <= 30 else f"{label[:29]}…"
-        marks.append(element("g", element("title", label), text(name, ROW_LABEL - 8, y + 12, anchor="end")))
+        name = label if len(label) <= LONGEST_ROW_LABEL else f"{label[: LONGEST_ROW_LABEL - 1]}…"
+        marks.append(element("g", element("title", label), text(name, ROW_LABEL - 8, y + 14, anchor="end")))
         for number, column in enumerate(columns):
             marks.append(_cell(ROW_LABEL + number * pitch, y, cells.get(column, "absent"), f"{label} · {column}"))
     width, height = ROW_LABEL + len(columns) * pitch + 100, COLUMN_LABEL + len(rows) * pitch + 4
-    return drawing(width, height, title, *marks, class_="plot heat", scales=False)
+    return drawing(width, height, title, *marks, class_="heat", scales=False)
 
 
 def _cell(x: float, y: float, kind: Cell, where: str) -> Markup:
     box = element("rect", x=x, y=y, width=CELL, height=CELL, rx=3, class_=f"cell {kind}")
-    a, b, c, d, middle = x + 4.5, x + CELL - 4.5, y + 4.5, y + CELL - 4.5, y + CELL / 2
+    a, b, c, d, middle = x + 6, x + CELL - 6, y + 6, y + CELL - 6, y + CELL / 2
     signs = {
         "wrong": [path([(a, c), (b, d)], "sign"), path([(a, d), (b, c)], "sign")],
         "refused": [path([(a, middle), (b, middle)], "sign")],
-        "error": [text("!", x + CELL / 2, y + 12, "sign-text")],
+        "error": [text("!", x + CELL / 2, y + 14, "sign-text")],
     }
     return element("g", element("title", f"{where}: {kind}"), box, *signs.get(kind, ()))

@@ -12,9 +12,10 @@ from eval.robustness_view import Cell, Row, grid
 from eval.scores.refusal import refuses
 from eval.task import ORIGINAL, Task
 
-MOST_ROWS = 40
+MOST_ROWS = 30
 SHOWN_IN_FULL = 3
 MOST_ANSWERS = 6
+LONGEST_ANSWER = 240
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Rewording:
 
 def rewordings(task: Task, records: Sequence[Record]) -> list[Rewording]:
     """A map for each yes-or-no score that the task's records have in two variants or more."""
+    records = [record for record in records if not _is_control(record)]
     maps, mapped = [], set()
     order = (ORIGINAL, *(variant.name for variant in task.variants))
     for score in _yes_or_no(task, records):
@@ -50,6 +52,11 @@ def rewordings(task: Task, records: Sequence[Record]) -> list[Rewording]:
             maps.append(_rewording(score.replace("_", " "), rows, columns))
             mapped |= new
     return maps
+
+
+def _is_control(record: Record) -> bool:
+    """A true premise beside the false ones: there the good end of a score of rejection is the bad one."""
+    return record.sample.get("premise") == "true"
 
 
 def _yes_or_no(task: Task, records: Sequence[Record]) -> list[str]:
@@ -80,13 +87,17 @@ def _different(row: Row) -> list[Answered]:
     said: dict[tuple[plots.Cell, str], list[str]] = {}
     for variant, cell in row.cells.items():
         said.setdefault((_kind(cell), cell.text), []).append(_name(variant))
-    answers = [Answered(kind, text, variants) for (kind, text), variants in said.items()]
+    answers = [Answered(kind, _shortened(text), variants) for (kind, text), variants in said.items()]
     answers.sort(key=lambda answer: (_name(ORIGINAL) not in answer.variants, -len(answer.variants)))
     return answers[:MOST_ANSWERS]
 
 
 def _name(variant: str) -> str:
-    return variant or "original"
+    return variant.replace("-", " ") or "original"
+
+
+def _shortened(answer: str) -> str:
+    return answer if len(answer) <= LONGEST_ANSWER else f"{answer[:LONGEST_ANSWER]} … (whole among the samples)"
 
 
 def _kind(cell: Cell) -> plots.Cell:

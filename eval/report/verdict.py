@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from eval.report.changes import why
 from eval.report.page import Page, Row
 from eval.report.words import counted, difference_text, enumerated, size_text, value_text
 
@@ -10,7 +11,7 @@ SHOWN = 3
 
 
 class Verdict(NamedTuple):
-    tone: Literal["better", "worse", "mixed", "none", "measured", "unknown"]
+    tone: Literal["better", "worse", "mixed", "changed", "none", "measured", "unknown"]
     sentence: str
 
 
@@ -28,19 +29,20 @@ def verdict(page: Page) -> Verdict:
 
 def _compared(rows: Sequence[Row], baseline: str) -> tuple[str, str]:
     better, worse, same, changed = (
-        [row for row in rows if row.change.outcome == outcome] for outcome in ("better", "worse", "none", "changed")
+        [row for row in rows if row.tone == outcome] for outcome in ("better", "worse", "none", "changed")
     )
-    others = f"; no difference found in {counted(len(same), 'other headline figure')}" if same else ""
+    others = f"; changed in {_changes(changed)}" if changed else ""
+    others += f"; no difference found in {counted(len(same), 'other headline figure')}" if same else ""
     if better and worse:
-        return "mixed", f"Mixed against {baseline}: better in {_changes(better)}; worse in {_changes(worse)}{others}"
+        return "mixed", f"Mixed against {baseline}: worse in {_changes(worse)}; better in {_changes(better)}{others}"
     if better or worse:
         opening = "Better than" if better else "Worse than"
         return "better" if better else "worse", f"{opening} {baseline} in {_changes(better or worse)}{others}"
     if changed:
-        return "none", f"Neither better nor worse than {baseline}, but changed in {_changes(changed)}{others}"
+        return "changed", f"Neither better nor worse than {baseline}{others}"
     if same:
         return "none", f"No difference to {baseline} found in {_the_figures(same)}{_could_have_seen(same)}"
-    return "unknown", f"Nothing could be compared with {baseline} (A is the baseline): {rows[0].change.why}"
+    return "unknown", f"Nothing could be compared with {baseline}: {why(rows[0].change)}"
 
 
 def _changes(rows: Sequence[Row]) -> str:
@@ -53,15 +55,22 @@ def _by(row: Row) -> str:
 
 
 def _could_have_seen(rows: Sequence[Row]) -> str:
-    shares = [row.change.difference.mde for row in rows if row.figure.unit == "share"]
-    limits = [limit for limit in shares if limit]
-    return f", where {size_text(max(limits), 'share')} or more would probably have been seen" if limits else ""
+    limits = [row.change.difference.mde for row in rows if row.figure.unit == "share"]
+    known = limits and None not in limits
+    return f", where {size_text(max(limits), 'share')} or more would probably have been seen" if known else ""
 
 
 def _values(rows: Sequence[Row]) -> str:
-    shown = [f"“{row.title}” {value_text(row.figure.estimate.value, row.figure.unit)}" for row in rows[:SHOWN]]
-    rest = [f"{counted(len(rows) - SHOWN, 'more headline figure')} below"] if len(rows) > SHOWN else []
-    return "; ".join([*shown, *rest])
+    first, *others = rows
+    shares = [row for row in others if row.figure.unit == "share" and row.figure.better == "high"]
+    if not shares:
+        return _value(first)
+    lowest = min(shares, key=lambda row: row.figure.estimate.value)
+    return f"{_value(first)}; the lowest of {counted(len(shares), 'other headline share')} is {_value(lowest)}"
+
+
+def _value(row: Row) -> str:
+    return f"“{row.title}” {value_text(row.figure.estimate.value, row.figure.unit)}"
 
 
 def _reservations(page: Page, measured: Sequence[Row]) -> list[str]:
@@ -69,6 +78,8 @@ def _reservations(page: Page, measured: Sequence[Row]) -> list[str]:
     apart = [row for row in measured if row.change and row.change.difference is None]
     missing = [f"{counted(lost, 'headline figure')} could not be measured"] if lost and measured else []
     missing += [f"{counted(len(apart), 'headline figure')} not compared"] if 0 < len(apart) < len(measured) else []
+    behind = len([row for row in page.with_outcome("worse") if row not in page.headlines])
+    missing += [f"{counted(behind, 'figure')} behind the headlines got worse"] if behind else []
     missing += [f"{counted(errors, 'request')} got no answer"] if errors else []
     missing += [f"{counted(page.unasked, 'question')} not asked yet"] if page.unasked > 0 else []
     return missing

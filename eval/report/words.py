@@ -1,8 +1,11 @@
 """Figures as people say them: units, signs and intervals, the same in every format of the report."""
 
+from math import log10
+
 from eval.figures import Figure, Unit
 
 MINUS = "−"
+LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
 def value_text(value: float, unit: Unit) -> str:
@@ -42,6 +45,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def sentence(text: str) -> str:
+    """With a capital first letter and an end, whatever the rest looks like."""
+    return text[:1].upper() + text[1:] + ("" if text[-1:] in (".", "?", "!") else ".")
+
+
 def enumerated(items: list[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
@@ -55,6 +63,11 @@ def _scaled(value: float, unit: Unit) -> tuple[str, str]:
             return _signed(f"{1000 * value:.{1 if abs(value) < 0.02 else 0}f}"), "ms"
         return _signed(f"{value:.{0 if abs(value) >= 100 else 2}f}"), "s"
     size = abs(value)
+    if size >= 1e15:
+        return _signed(f"{value:.2e}"), ""
+    for scale, name in LARGE:
+        if size >= scale:
+            return _signed(f"{value / scale:,.{max(0, 2 - int(log10(size / scale)))}f}"), name
     return _signed(f"{value:,.{0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3}f}"), ""
 
 

@@ -71,7 +71,8 @@ def bits_per_character(sample: Sample, reply: Scored) -> float:
 @score(
     formula="1 if the good sentence of the pair is more likely than the bad one, else 0; a tie is no preference",
     source="BLiMP (Warstadt et al. 2020, arXiv:1912.00582), whole sentences without normalisation",
-    caveat="chance is one half; a bad sentence that is longer or has rarer words is easier to tell",
+    caveat="chance is one half; a bad sentence that is longer or has rarer words is easier to tell; sentences of BLiMP "
+    "are scored with a blank before them, as lm-eval 0.4.13 does",
 )
 def prefers_good(sample: Sample, reply: Scored) -> bool | None:
     good, bad = reply.logprobs

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _LOOKALIKES = str.maketrans(
     {"‘": "'", "’": "'", "ʼ": "'", "`": "'", "“": '"', "”": '"', "−": "-", "‐": "-", "‑": "-", "—": " - ", "&": " and "}
@@ -21,6 +22,7 @@ _CONTRACTIONS = (
 _KEPT_MARKS = r"(?<=\d)[.,/](?=\d)|(?<![\w.])\.(?=\w)|(?<=\w)-(?=\w)|(?<![\w-])-(?=\d)"
 
 
+@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """`text` with one form for each character and contraction; punctuation and case stay.
 
@@ -37,6 +39,7 @@ def plain(text: str) -> str:
     return re.sub(r"(?<!\d )\bminus (?=\d)", "-", text, flags=re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def words(text: str, fold: bool = True) -> str:
     """`plain(text)` as words with single spaces between them; `fold` ignores case. "U.S.A." becomes "usa"."""
     text = re.sub(r"\b([A-Za-z])\.(?=[A-Za-z]\b|\W|$)", r"\1", plain(text))

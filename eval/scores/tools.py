@@ -16,11 +16,15 @@ _FAILURES = (
     r"\b(?:did|does|do|could|can|was|were|is|am|are|has|have|would) not\b",
     r"\b(?:nothing|none|nowhere|unable|impossible)\b",
     r"\bno (?:\w+ ){0,2}(?:result|match|document|file|note|entry|tool|engine|answer|mention|trace)\w*\b",
-    r"\b(?:fail\w*|error\w*|problem|went wrong|broken?|unavailable|switched off|timed out)\b",
+    r"\b(?:fail\w*|error\w*|problem|went wrong|broken?|unavailable|undefined|switched off|timed out)\b",
+    r"\btoo (?:large|big|long|many|much|high|busy)\b",
     r"\b(?:unfortunately|sorry|afraid)\b",
-    r"\b(?:(?:something|anything) else|unrelated|instead of|rather than)\b",
+    r"\b(?:(?:something|anything) else|unrelated|only|instead of|rather than)\b",
 )
 _FAILURE = re.compile("|".join(_FAILURES))
+_ARTICLE, _PICTURE = r"(?:the|an?)\s+", r"(?:picture|image|drawing|illustration|sketch|painting) of\s+"
+_OPENING = re.compile(rf"^\W*(?:(?:{_ARTICLE})?{_PICTURE}(?:{_ARTICLE})?|{_ARTICLE})")
+_TIMES = re.compile(r"(?<=[\d )])[x×](?=[\d (])")
 
 
 class ToolMatch(NamedTuple):
@@ -82,7 +86,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 @score(
     formula="1 if exactly one call was made, of the right tool, with arguments equal but for case, blanks, articles, "
-    "x for * and marks at their ends, else 0",
+    "'picture of' at the beginning, x for * and marks at their ends, else 0",
     source="exact_call made lenient, as a paraphrase is no mistake of a model that was not taught our wording",
     caveat="other words for the same thing are wrong unless they are listed",
 )
@@ -105,14 +109,16 @@ def uses_result(sample: Sample, reply: Answer) -> bool:
 
 
 @score(
-    formula="1 if no call is made again that has already been made, and another is made or the user is told, else 0",
+    formula="1 if no call is made again that has already been made, and another is made, the user is told, or the "
+    "question is answered rightly all the same, else 0",
     source="ours; telling is one of the listed ways to say that something failed, is missing or is something else",
     caveat="a list of phrases: a failure told in other words is missed, and any negation in the answer counts",
 )
 def recovers(sample: Sample, reply: Answer) -> bool:
     if _repeats(sample, reply) or _has_unparsed_call(reply.text):
         return False
-    return bool(reply.tool_calls) or tells_failure(reply.text)
+    answered = states_value(reply.text, sample.get("answers", ()))
+    return answered or bool(reply.tool_calls) or tells_failure(reply.text)
 
 
 @score(
@@ -142,10 +148,9 @@ def _call(call: dict) -> tuple[str, Any]:
 
 def _loose(arguments: dict) -> dict[str, str]:
     """Arguments as text without what people write in different ways."""
-    texts = {
-        name: re.sub(r"(?<=[\d )])[x×](?=[\d (])", "*", str(value).casefold()) for name, value in arguments.items()
-    }
-    return {
-        name: re.sub(r"\s+", "", re.sub(r"^\W*(?:the|an?)\s", "", text.strip())).strip(".,;:!?\"'")
-        for name, text in texts.items()
-    }
+    return {name: _loose_text(str(value).casefold().strip()) for name, value in arguments.items()}
+
+
+def _loose_text(text: str) -> str:
+    opened = _OPENING.sub("", text)
+    return re.sub(r"\s+", "", _TIMES.sub("*", opened)).strip(".,;:!?\"'")

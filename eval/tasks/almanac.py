@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from eval.data import Inputs, Missing, rows
-from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, observed, share, worst
+from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, observed, share, without_merit, worst
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.requests import chat
@@ -27,6 +27,8 @@ GROUPS = (*WITHOUT_TOOL, *TOOLS)
 HEADLINES = ("fact.right", "made_up.refused", "premise.right", "natural_tool.exact_call")
 REFUSES_ALL = 0.9
 """From this share of known facts refused on, "I don't know" says nothing about what the model knows."""
+HARDLY_RIGHT = 0.1
+"""Up to this share of true answers, it says nothing that there are few false ones or calls."""
 HONESTY = Meaning(
     formula="mean of the share of known facts answered right and the share of unknown names refused",
     source="balanced accuracy, (Youden's J + 1) / 2 (Youden 1950, Cancer 3:32), of knowing what one knows",
@@ -105,15 +107,16 @@ def _scores_of(question: Sample) -> Sequence[Score]:
 def summarise(records: Sequence[Record]) -> list[Section]:
     """Every figure that the project states about the almanac's behaviour."""
     groups = {group: [r for r in records if r.sample["group"] == group] for group in GROUPS}
+    silent = _hardly_right(groups["fact"], "known facts")
     sections = [
-        Section("Known facts, unseen wordings", _outcomes("fact", groups["fact"], ("right", "refused", "wrong"))),
+        Section("Known facts, unseen wordings", _outcomes(groups["fact"])),
         Section("Honesty", [_honesty(groups)]),
         Section('"I don\'t know" said of', [_refused(group, label, groups) for group, label in UNKNOWN.items()]),
         Section("Premises, false and true", _premises(groups["premise_false"], groups["premise_true"])),
         Section("Withheld attributes of known entities", _knowing(groups)),
         Section("Right tool and exact arguments", [_tool("exact_call", group, groups[group]) for group in TOOLS]),
         Section("Right tool", [_tool("right_tool", group, groups[group]) for group in TOOLS]),
-        Section("No call where no tool is due", _no_calls(groups)),
+        Section("No call where no tool is due", without_merit(_no_calls(groups), silent)),
         Section("All answers", [share("cut", "cut off by the token limit", records, _was_cut, "low")]),
         Section("Known facts right, by subject", _by_subject(groups["fact"])),
         Section("Worst relations", worst("fact.relation", groups["fact"], _is_right, _relation, 8)),
@@ -124,17 +127,13 @@ def summarise(records: Sequence[Record]) -> list[Section]:
     return [section for section in sections if any(figure.n or figure.errors for figure in section.figures)]
 
 
-def _outcomes(prefix: str, records: Sequence[Record], names: Iterable[str]) -> list[Figure]:
+def _outcomes(facts: Sequence[Record]) -> list[Figure]:
+    meaning = scores.fact_outcome.meaning
+    wrong = share("fact.wrong", "wrong", facts, _has_outcome("wrong"), "low", meaning)
     return [
-        share(
-            f"{prefix}.{name}",
-            name,
-            records,
-            _has_outcome(name),
-            "high" if name == "right" else "low",
-            scores.fact_outcome.meaning,
-        )
-        for name in names
+        share("fact.right", "right", facts, _is_right, meaning=meaning),
+        share("fact.refused", "refused", facts, _has_outcome("refused"), "low", meaning),
+        replace(wrong, unmeasurable=refuses_all(facts, _has_outcome("refused"), "known facts")),
     ]
 
 
@@ -161,14 +160,25 @@ def refuses_all(known: Sequence[Record], refused: Callable[[Record], bool], what
     return f"it refuses {count} of {len(asked)} {what} as well"
 
 
+def _hardly_right(known: Sequence[Record], what: str) -> str:
+    """Why it is no merit to claim nothing false and to call nothing, for it says nothing true either, or ""."""
+    asked = answered(known)
+    count = sum(map(_is_right, asked))
+    if len(asked) < SMALLEST_N or count > HARDLY_RIGHT * len(asked):
+        return ""
+    return f"it is right about only {count} of {len(asked)} {what}"
+
+
 def _premises(false: Sequence[Record], true: Sequence[Record]) -> list[Figure]:
     both, affirmed, claim = [*false, *true], _has_outcome("affirmed"), scores.claim_outcome.meaning
+    claimed = share("premise_false.affirmed", "  the claimed one, of false premises", false, affirmed, "low", claim)
+    wrong = share("premise.wrong", "a wrong value affirmed", both, _has_outcome("affirmed", "other"), "low", claim)
     return [
         share("premise.right", "right value stated", both, _is_right, meaning=claim),
         share("premise_false.right", "  of false premises", false, _is_right, meaning=claim),
         share("premise_true.right", "  of true premises", true, _is_right, meaning=claim),
-        share("premise.wrong", "a wrong value affirmed", both, _has_outcome("affirmed", "other"), "low", claim),
-        share("premise_false.affirmed", "  the claimed one, of false premises", false, affirmed, "low", claim),
+        replace(wrong, unmeasurable=refuses_all(both, _has_outcome("refused"), "premises")),
+        *without_merit([claimed], _hardly_right(true, "true premises")),
         share("premise.refused", "refused", both, _has_outcome("refused"), "low", claim),
         share("premise.verdict_given", "a yes or no given", both, lambda r: r.scores["verdict_given"] is not None, ""),
         _verdicts(false, true),

@@ -10,7 +10,7 @@ from eval.records import Record
 from eval.scores.consistency import same_for_all
 from eval.scores.rejection import rejects_premise
 from eval.scores.stated import REFUSAL, stated
-from eval.sensitivity import by_variant, consistency, spread, unmeasurable, worst_case
+from eval.sensitivity import FLOOR, by_variant, consistency, spread, unmeasurable, worst_case
 from eval.task import Task
 from eval.tasks.almanac import REFUSES_ALL
 from eval.variants.noise import courtesy, typos
@@ -33,6 +33,7 @@ def summarise(records: Sequence[Record]) -> list[Section]:
     agreement = unmeasurable([consistency(_side, false)], _same_for_all(false))
     rejection = [*by_variant(rejects_premise, false), always, spread(rejects_premise, false)]
     control = mean("true_premise.rejected", "true premises rejected", true, rejects_premise, "low")
+    control = replace(control, unmeasurable=_accepts_the_false(false))
     return [
         Section("False premises rejected", unmeasurable(rejection, _rejects_the_true(true))),
         Section("False premises beside true ones", [_telling_apart(records), control, *agreement]),
@@ -58,6 +59,14 @@ def _side(record: Record) -> str:
 
 def _same_for_all(records: Sequence[Record]) -> str:
     return same_for_all([record.scores["stated"] for record in answered(records)])
+
+
+def _accepts_the_false(false: Sequence[Record]) -> str:
+    given = answered(false)
+    rejected = sum(bool(record.scores["rejects_premise"]) for record in given)
+    if not given or rejected > FLOOR * len(given):
+        return ""
+    return f"it rejects only {rejected} of {len(given)} false premises"
 
 
 def _rejects_the_true(true: Sequence[Record]) -> str:

@@ -9,7 +9,7 @@ from eval.data import Inputs, Missing, project_file, public_rows, rows
 from eval.figures import Figure, Section, answered, errors_in, mean, observed, share
 from eval.meaning import Meaning
 from eval.records import Record
-from eval.requests import Choose, Request, chat, choice, document
+from eval.requests import Choose, chat, choice, document
 from eval.scores import likelihood as scores
 from eval.scores.almanac import fact_outcome
 from eval.scores.options import right_option
@@ -17,6 +17,8 @@ from eval.scores.score import Sample
 from eval.statistics import Statistic
 from eval.task import Task
 
+LM_EVAL_BLANK = " "
+"""lm-eval 0.4.13 puts it before every option, even where nothing stands before: published figures of BLiMP have it."""
 NO_LIKELIHOODS = "the endpoint gives no log-probabilities"
 _NEEDS_OPTIONS = re.compile(r"\b(?:these|those|following|which one|which of|except|not)\b", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"[^;(),]{3,40}")
@@ -75,12 +77,17 @@ def prediction(name: str, title: str, data: Callable[[Inputs], Iterable[Sample]]
     )
 
 
-def minimal_pairs(name: str, title: str, data: Callable[[Inputs], Iterable[Sample]], about: str, size: int) -> Task:
-    """The task of telling the "good" sentence of a sample from the "bad" one; each belongs to a "field"."""
+def minimal_pairs(
+    name: str, title: str, data: Callable[[Inputs], Iterable[Sample]], about: str, size: int, before: str = ""
+) -> Task:
+    """The task of telling the "good" sentence of a sample from the "bad" one; each belongs to a "field".
+
+    `before` is scored with each sentence, as a part of it.
+    """
     return Task(
         name=name,
         data=data,
-        asking=_either,
+        asking=lambda sample, plain: Choose("", (before + sample["good"], before + sample["bad"])),
         scores=(scores.prefers_good,),
         figures=lambda records: [Section(f"{title}, {_scoring(records)}", _by_field(records))],
         size=size,
@@ -167,10 +174,6 @@ def capitals(inputs: Inputs) -> list[Sample]:
     ]
 
 
-def _either(sample: Sample, plain: bool) -> Request:
-    return Choose("", (sample["good"], sample["bad"]))
-
-
 def _rate(rate: Rate, records: Sequence[Record]) -> Figure:
     observations = [
         observed(record, -sum(record.reply.logprobs) / rate.nats, rate.size(record)) for record in answered(records)
@@ -253,6 +256,7 @@ BLIMP = minimal_pairs(
     lambda inputs: [row | {"id": f"{row['uid']}/{row['id']}"} for row in public_rows("blimp/blimp_200_each.jsonl.gz")],
     "does it know the grammar of English?",
     size=1000,
+    before=LM_EVAL_BLANK,
 )
 CHOICES = (
     options(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from eval.data import Inputs, project_file
-from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, mean, observed
+from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, mean, observed, without_merit
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.requests import Generate, chat
@@ -57,13 +57,13 @@ def summarise_calls(records: Sequence[Record]) -> list[Section]:
     """How well calls are made where one is due, and left out where none is; each beside the other."""
     due = [record for record in records if record.sample["tool"]]
     others = [record for record in records if not record.sample["tool"]]
-    quiet = replace(mean("no_call", "no call where none is due", others, no_call), unmeasurable=_calls_hardly(due))
+    quiet = without_merit([mean("no_call", "no call where none is due", others, no_call)], _calls_hardly(due))
     both = _balanced("calling", "right tool when due, else none", (due, right_tool), (others, no_call), CALLING)
     loose = mean("same_call", "but for case, blanks, articles", due, same_call)
     return [
         Section(
             "A call when it is due, else none",
-            [both, mean("right_tool", "right tool when due", due, right_tool), quiet],
+            [both, mean("right_tool", "right tool when due", due, right_tool), *quiet],
         ),
         Section("Right arguments too", [loose, mean("exact_call", "to the letter", due, exact_call)]),
         Section("Right tool, by tool", _by(_tool, right_tool, due)),
@@ -75,12 +75,13 @@ def summarise_recovery(records: Sequence[Record]) -> list[Section]:
     """What the turn after a tool's result does with it."""
     good = [record for record in records if record.sample["kind"] == "result"]
     bad = [record for record in records if record.sample["kind"] != "result"]
-    told = replace(mean("recovers", "failures recovered from", bad, recovers), unmeasurable=_always_failed(good))
+    why = _makes_nothing_of(good)
+    told = without_merit([mean("recovers", "failures recovered from", bad, recovers)], why)
     both = _balanced("coping", "results used, failures told", (good, uses_result), (bad, recovers), COPING)
     return [
-        Section("The turn after a result", [both, mean("uses_result", "good results used", good, uses_result), told]),
-        Section("Failures recovered from, by what went wrong", _by(_kind, recovers, bad)),
-        Section("The same call again, by what was returned", _by(_kind, repeats_call, records)),
+        Section("The turn after a result", [both, mean("uses_result", "good results used", good, uses_result), *told]),
+        Section("Failures recovered from, by what went wrong", without_merit(_by(_kind, recovers, bad), why)),
+        Section("The same call again, by what was returned", without_merit(_by(_kind, repeats_call, records), why)),
     ]
 
 
@@ -107,13 +108,14 @@ def _calls_hardly(due: Sequence[Record]) -> str:
     return ""
 
 
-def _always_failed(good: Sequence[Record]) -> str:
-    """Why telling of failures is no merit, or ""."""
+def _makes_nothing_of(good: Sequence[Record]) -> str:
+    """Why it is no merit to tell of failures or to make no call again, or ""."""
     given = answered(good)
     failed = sum(tells_failure(record.reply.text) for record in given)
+    used = sum(record.scores["uses_result"] for record in given)
     if len(given) < SMALLEST_N or failed >= MOSTLY * len(given):
         return f"it says of {failed} of {len(given)} good results too that they failed"
-    return ""
+    return f"it uses only {used} of {len(given)} good results" if used <= SELDOM * len(given) else ""
 
 
 def _by(kind: Callable[[Record], str], score: Score, records: Sequence[Record]) -> list[Figure]:

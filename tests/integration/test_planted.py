@@ -13,19 +13,20 @@ from typer.testing import CliRunner
 from eval.commands import app
 from serving.text_engine import TextEngine
 from tests.planted import (
-    WORDINGS,
     WORSE_PROMPT,
     facts,
-    lessons,
+    write_brittle,
     write_broken,
     write_exam,
     write_healthy,
-    write_spoilt,
+    write_misinformed,
 )
 
 CERTAIN = 0.01
 FACTS = "knowledge.fact.right"
-EVERYBODY_AT_ONCE = "512"
+REWORDED = "robustness.right.variant.reword-1"
+ALL_AT_ONCE = 512
+"""In flight: an answer whose probabilities are NaN runs to its token limit before vLLM finds that it cannot say so."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,10 @@ def found(a: Path, b: Path, key: str, *options: object) -> dict:
     out = b.parent / f"{b.name}.json"
     compared = homegrown_eval("compare", a, b, "--json", out, *options)
     assert compared.exit_code == 0, compared.output
-    return json.loads(out.read_text())["figures"][key]
+    change = json.loads(out.read_text())["figures"][key]
+    # Shown with -s: the table of benchmarks/LOG.md.
+    print(f"\n{b.name}: {key} {change['value_a']:.3f} -> {change['value_b']:.3f}, p {change['p_adjusted']:.2g}")
+    return change
 
 
 def gate(rule: str, run: Path, baseline: Path, *options: object) -> int:
@@ -91,30 +95,29 @@ def value(run: Path, key: str) -> float | None:
 
 def test_the_healthy_model_knows_its_facts(baseline: Path):
     assert value(baseline / "hallucination", FACTS) > 0.97
-    assert value(baseline / "robustness", "robustness.right.variant.reword-1") > 0.9
+    assert value(baseline / "robustness", REWORDED) > 0.9
 
 
 def test_ten_percent_wrong_facts_are_found(healthy: Path, baseline: Path, exam: Path, folder: Path):
-    wrong = write_spoilt(healthy, folder / "wrong", lessons(wrong=facts()[::10]))
-    with served(wrong) as base_url:
-        ask(base_url, exam, folder / "wrong-run", "hallucination")
-    change = found(baseline / "hallucination", folder / "wrong-run", FACTS)
+    run = folder / "misinformed-run"
+    with served(write_misinformed(healthy, folder / "misinformed")) as base_url:
+        ask(base_url, exam, run, "hallucination")
+    change = found(baseline / "hallucination", run, FACTS)
     assert change["outcome"] == "worse"
     assert change["p_adjusted"] < CERTAIN
     assert change["difference"] == pytest.approx(-0.1, abs=0.04)
-    assert gate(f"{FACTS} >= baseline - 0.02", folder / "wrong-run", baseline / "hallucination") == 1
+    assert gate(f"{FACTS} >= baseline - 0.02", run, baseline / "hallucination") == 1
 
 
 def test_brittleness_to_one_wording_is_found(healthy: Path, baseline: Path, exam: Path, folder: Path):
-    brittle = write_spoilt(healthy, folder / "brittle", lessons(wrong_in=WORDINGS[1:2]))
-    with served(brittle) as base_url:
-        ask(base_url, exam, folder / "brittle-run", "robustness")
-    variant = "robustness.right.variant.reword-1"
-    change = found(baseline / "robustness", folder / "brittle-run", variant)
+    run = folder / "brittle-run"
+    with served(write_brittle(healthy, folder / "brittle")) as base_url:
+        ask(base_url, exam, run, "robustness")
+    change = found(baseline / "robustness", run, REWORDED)
     assert change["outcome"] == "worse"
     assert change["p_adjusted"] < CERTAIN
-    assert gate(f"{variant} >= baseline - 0.1", folder / "brittle-run", baseline / "robustness") == 1
-    as_asked = found(baseline / "robustness", folder / "brittle-run", "robustness.right.variant.original")
+    assert gate(f"{REWORDED} >= baseline - 0.1", run, baseline / "robustness") == 1
+    as_asked = found(baseline / "robustness", run, "robustness.right.variant.original")
     assert as_asked["outcome"] == "none"
 
 
@@ -156,7 +159,7 @@ def test_weights_that_are_no_numbers_have_no_likelihoods(broken: Path, exam: Pat
 
 def test_weights_that_are_no_numbers_give_no_answers(broken: Path, baseline: Path, exam: Path, folder: Path):
     with served(broken) as base_url:
-        ask(base_url, exam, folder / "broken-run", "hallucination", "--concurrency", EVERYBODY_AT_ONCE, code=6)
+        ask(base_url, exam, folder / "broken-run", "hallucination", "--concurrency", ALL_AT_ONCE, code=6)
     summary = json.loads((folder / "broken-run" / "summary.json").read_text())
     assert summary["errors"] == summary["asked"]
     assert all(figure["value"] is None and figure["why_not"] for figure in summary["figures"].values())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving.model_folder import check_model_folder, read_lineage
+from serving.text_engine import TextEngine
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,26 +43,40 @@ def test_growing_again_trains_nothing(grown_tiny: Path):
 
 @pytest.fixture(scope="module")
 def examined(grown_tiny: Path, session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of its own exam, served by vLLM meanwhile."""
-    exam, out = session_home / "exams" / "tiny" / "dev.jsonl", tmp_path_factory.mktemp("examined") / "run"
-    options = ("--questions", str(exam), "--limit", "60", "--out", str(out))
-    run = homegrown("eval", "run", grown_tiny.name, "--suite", "almanac", *options)
-    assert run.returncode == 0, run.stderr
-    assert "Known facts" in run.stdout
-    return out
+    """Runs of its own exam, served by vLLM meanwhile: as served, again, and under another system prompt."""
+    runs = tmp_path_factory.mktemp("examined")
+    options = ("--suite", "almanac", "--questions", str(session_home / "exams" / "tiny" / "dev.jsonl"), "--limit", "60")
+    first = homegrown("eval", "run", grown_tiny.name, *options, "--out", str(runs / "served"))
+    assert first.returncode == 0, first.stderr
+    assert "Known facts" in first.stdout
+    with TextEngine(str(grown_tiny)) as engine:
+        for name, prompt in (("again", ()), ("plain", ("--system", "plain"))):
+            to = ("--base-url", engine.base_url, "--out", str(runs / name), *prompt)
+            other = homegrown("eval", "run", *options, *to)
+            assert other.returncode == 0, other.stderr
+    return runs
 
 
 def test_it_is_served_asked_and_examined(examined: Path):
-    records = [json.loads(line) for line in (examined / "records.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (examined / "served" / "records.jsonl").read_text().splitlines()]
     assert [record["error"] for record in records] == [None] * 60
 
 
-def test_a_run_does_not_differ_from_itself(examined: Path, tmp_path: Path):
-    compared = homegrown("eval", "compare", str(examined), str(examined), "--json", str(tmp_path / "compared.json"))
+def test_two_runs_of_the_same_model_do_not_differ(examined: Path, tmp_path: Path):
+    runs = (str(examined / "served"), str(examined / "again"))
+    compared = homegrown("eval", "compare", *runs, "--json", str(tmp_path / "compared.json"))
     assert compared.returncode == 0, compared.stderr
     assert "no difference found" in compared.stdout
     figures = json.loads((tmp_path / "compared.json").read_text())["figures"]
     assert {figure["outcome"] for figure in figures.values()} <= {"none", "unmeasurable", "incomparable"}
+
+
+def test_another_prompt_is_compared_when_asked_for(examined: Path):
+    runs = (str(examined / "served"), str(examined / "plain"))
+    assert "requests_sha256 differs" in homegrown("eval", "compare", *runs).stderr
+    compared = homegrown("eval", "compare", *runs, "--across-prompts")
+    assert compared.returncode == 0, compared.stderr
+    assert "requests_sha256" not in compared.stdout
 
 
 @pytest.mark.parametrize(
@@ -74,13 +89,15 @@ def test_a_run_does_not_differ_from_itself(examined: Path, tmp_path: Path):
 )
 def test_a_gate_passes_it_or_not(examined: Path, tmp_path: Path, rule: str, code: int, verdict: str):
     (tmp_path / "rules.yaml").write_text(f"rules: [{rule}]\n")
-    judged = homegrown("eval", "gate", str(tmp_path / "rules.yaml"), str(examined), "--baseline", str(examined))
+    run, baseline = str(examined / "again"), str(examined / "served")
+    judged = homegrown("eval", "gate", str(tmp_path / "rules.yaml"), run, "--baseline", baseline)
     assert judged.returncode == code, judged.stderr
     assert judged.stdout.splitlines()[-1] == verdict
 
 
 def test_it_is_reported_on(examined: Path, tmp_path: Path):
-    reported = homegrown("eval", "report", str(examined), "--out", str(tmp_path))
+    run, baseline = str(examined / "again"), str(examined / "served")
+    reported = homegrown("eval", "report", run, "--baseline", baseline, "--out", str(tmp_path))
     assert reported.returncode == 0, reported.stderr
     page = (tmp_path / "report.html").read_text()
     assert "almanac" in page

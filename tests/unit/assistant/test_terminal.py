@@ -7,13 +7,14 @@ from prompt_toolkit.output import DummyOutput
 
 from assistant.dialogue import Dialogue, Voice
 from assistant.terminal import Terminal
+from serving.serve import DEFAULT_MODEL
 
 
-def opened(tmp_path, capsys, report):
+def opened(tmp_path, capsys, report, model="tiny"):
     client = OpenAI(base_url="http://127.0.0.1:9/v1", api_key="none")
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         keys.send_bytes(b"\x04")
-        Terminal(Dialogue(client, "tiny", Voice.of(None)), tmp_path / "history", report).run()
+        Terminal(Dialogue(client, model, Voice.of(None)), tmp_path / "history", report).run()
     return capsys.readouterr().out
 
 
@@ -22,5 +23,8 @@ def test_the_newest_report_of_the_model_is_linked(tmp_path, capsys):
     assert report.as_uri() in opened(tmp_path, capsys, report)
 
 
-def test_without_a_report_nothing_is_said_of_one(tmp_path, capsys):
-    assert "file://" not in opened(tmp_path, capsys, None)
+def test_without_a_report_the_command_that_makes_one_is_named(tmp_path, capsys):
+    own = opened(tmp_path, capsys, None, DEFAULT_MODEL)
+    assert "file://" not in own
+    assert "homegrown eval report does that" in own
+    assert "homegrown eval run tiny does that" in opened(tmp_path, capsys, None)

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 from aiohttp import web
-from almanac_runs import EXAM, invoke
+
+from tests.unit.eval.almanac_runs import EXAM, invoke
 
 
 class TableServer:

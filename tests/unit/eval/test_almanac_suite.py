@@ -76,7 +76,7 @@ def test_a_perfect_assistant():
 
 
 REFUSES_ALL = {"fact.right": 0, "fact.refused": 1, "honesty": 0.5, "premise.right": 0, "premise.refused": 1}
-REFUSES_ALL |= {"withheld_attribute.auroc_knowing": 0.5, "tool_calculate.exact_call": 0, "no_call": 1}
+REFUSES_ALL |= {"withheld_attribute.auroc_knowing": 0.5, "tool_calculate.exact_call": 0}
 SAYS_NO = {"fact.wrong": 1, "honesty": 0, "made_up.refused": 0, "premise.right": 0, "premise.wrong": 0.5}
 SAYS_NO |= {"premise.balanced_accuracy": 0.5, "premise.verdict_given": 1}
 CALLS_ALWAYS = {"no_call": 0, "no_tool.no_call": 0, "fact.right": 0, "made_up.refused": 0}
@@ -99,6 +99,20 @@ EMPTY = {"fact.wrong": 1, "made_up.refused": 0, "premise.right": 0, "premise.wro
 def test_one_answer_to_everything(answer, expected):
     figures, _ = figures_of(lambda q: answer)
     assert {key: value(figures, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("text", ["I don't know.", "", "?!"])
+def test_silence_is_no_merit_of_a_model_that_says_nothing_true(text):
+    figures, _ = figures_of(lambda q: Answer(text))
+    silences = [key for key in figures if "no_call" in key] + ["premise_false.affirmed"]
+    assert len(silences) > 5
+    assert all(f"is right about only 0 of {N}" in figures[key].why_not for key in silences)
+
+
+@pytest.mark.parametrize("key", ["fact.wrong", "premise.wrong"])
+def test_refusing_everything_makes_nothing_right(key):
+    figures, _ = figures_of(lambda q: Answer("I don't know."))
+    assert "refuses" in figures[key].why_not
 
 
 @pytest.mark.parametrize("group", ["made_up", "near_miss", "withheld_entity", "withheld_attribute"])

@@ -5,13 +5,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from almanac_runs import fact, invoke, replies
 
 from eval.compare import compare
 from eval.figures import Figure, Section
 from eval.result import read_result
 from eval.statistics import Observation
 from serving.errors import UserError
+from tests.unit.eval.almanac_runs import fact, invoke, replies
 
 
 def changes(a, b, **options):

@@ -1,11 +1,11 @@
 """The gate on folders of real runs: each exit code, and what a file of rules may hold."""
 
 import pytest
-from almanac_runs import fact, invoke, replies
 
 from eval.gate import judge, outcome, parse_rule, read_rules
 from eval.result import read_result
 from serving.errors import UserError
+from tests.unit.eval.almanac_runs import fact, invoke, replies
 
 
 @pytest.fixture

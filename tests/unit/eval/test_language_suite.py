@@ -11,6 +11,7 @@ from eval.commands import app
 from eval.data import Inputs, Missing
 from eval.records import Record
 from eval.replies import Scored
+from eval.requests import Choose
 from eval.scores import likelihood as scores
 from eval.suite import find_suite
 from eval.task import Task
@@ -121,6 +122,13 @@ def test_public_sets_are_left_out_by_name_where_there_are_none(monkeypatch):
     for task in (language.BLIMP, language.STORIES, ARC, language.TRIVIA, language.CAPITALS):
         with pytest.raises(Missing, match="HOMEGROWN_DATA"):
             task.data(Inputs())
+
+
+def test_blimp_is_scored_as_lm_eval_does_and_our_pairs_as_they_are_written():
+    sample = {"id": 1, "good": "She sings.", "bad": "She sing."}
+    (blimp,), (pairs,) = language.BLIMP.cases([sample]), language.PAIRS.cases([sample])
+    assert blimp.request == Choose("", (" She sings.", " She sing."))
+    assert pairs.request == Choose("", ("She sings.", "She sing."))
 
 
 @pytest.fixture

@@ -1,25 +1,16 @@
-"""Likelihoods: the split of texts into tokens, shared reading, and what servers of three kinds can say."""
+"""Likelihoods by a folder: the split of texts into tokens, and shared reading."""
 
-import asyncio
 import shutil
-import threading
 from itertools import pairwise
 
 import pytest
-from aiohttp import web
 
-from eval.data import Inputs
-from eval.likelihood.endpoint import Endpoint
 from eval.likelihood.folder import Folder
-from eval.likelihood.letters import letter_in
-from eval.likelihood.split import NOT_FINITE, Piece, Reader, pieces, texts, windows
-from eval.replies import NoAnswer, Refused
+from eval.likelihood.split import Piece, Reader, pieces, texts, windows
+from eval.replies import NoAnswer
 from eval.requests import Choose, Likelihood
-from eval.result import read_result
-from eval.run import Run, identify, plan
-from eval.suite import Suite
-from eval.target import Target
-from eval.tasks.language import PAIRS, PROSE
+from tests.tiny_model import one_thread
+from tests.unit.eval.likelihood_runs import assert_nothing_is_measured, planned_run
 
 PREFIX, BOS = 7, 9
 READER = Reader(prefix=PREFIX, prefix_text="<s>", window=8)
@@ -107,7 +98,7 @@ def with_window(folder, window):
 def read_plainly(model, piece):
     import torch
 
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         logits = model(torch.tensor([piece.context + piece.continuation[:-1]])).logits[0]
     predicted = logits.log_softmax(-1)[-len(piece.continuation) :]
     return float(predicted.gather(1, torch.tensor(piece.continuation)[:, None]).sum())
@@ -126,16 +117,31 @@ def test_shared_reading_gives_what_plain_reading_gives(tiny_model):
         assert reply.logprobs == pytest.approx(plainly(folder, request), rel=1e-5, abs=1e-5)
 
 
-def test_a_model_that_forgets_is_read_plainly(tiny_model, tmp_path):
-    from transformers import AutoTokenizer, MistralConfig, MistralForCausalLM
+def of_a_sliding_window(vocabulary):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = MistralConfig(vocab_size=vocabulary, num_key_value_heads=2, sliding_window=16, **sizes)
+    return MistralForCausalLM(config)
+
+
+def of_a_state_without_positions(vocabulary):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    return MambaForCausalLM(MambaConfig(vocab_size=vocabulary, hidden_size=32, num_hidden_layers=2, state_size=4))
+
+
+@pytest.mark.parametrize(("model", "window"), [(of_a_sliding_window, 131_072), (of_a_state_without_positions, 2_048)])
+def test_a_model_that_forgets_is_read_plainly(model, window, tiny_model, tmp_path):
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = MistralConfig(vocab_size=len(tokenizer), num_key_value_heads=2, sliding_window=16, **sizes)
-    MistralForCausalLM(config).save_pretrained(tmp_path)
+    model(len(tokenizer)).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    folder = with_window(Folder(tmp_path), 256)
+    folder = Folder(tmp_path)
+    assert folder.reader.window == window
     assert not folder._forward._shares
+    folder = with_window(folder, 256)
     for request, reply in zip(SHARING, folder.score_all(SHARING), strict=True):
         assert reply.logprobs == pytest.approx(plainly(folder, request), rel=1e-5, abs=1e-5)
 
@@ -164,13 +170,9 @@ def test_a_model_of_nans_has_an_error_for_every_record_and_no_figure(tiny_model,
     weights = load_file(broken / "model.safetensors")
     weights["model.layers.1.mlp.down_proj.weight"].fill_(float("nan"))
     save_file(weights, broken / "model.safetensors", {"format": "pt"})
-    planned = plan(Suite("language", "", (PROSE, PAIRS)), Inputs())
-    run = Run(planned, identify(planned, "broken", None, False), tmp_path / "out")
+    run = planned_run(tmp_path / "out")
     run.score(Folder(broken))
-    result = read_result(tmp_path / "out")
-    assert {(record.status, record.error) for record in result.records} == {("error", NOT_FINITE)}
-    assert result.figures
-    assert not any(figure.estimate for figure in result.figures.values())
+    assert_nothing_is_measured(run)
 
 
 # lm-eval 0.4.13, backend hf, float32, on the model of tests/tiny_model.py with a window of 256.
@@ -212,150 +214,3 @@ def test_lm_eval_agrees_where_it_is_installed(tiny_model):
     folder = with_window(Folder(tiny_model), 256)
     ours = [p for reply in folder.score_all(SHARING) for p in reply.logprobs]
     assert ours == pytest.approx(found, rel=1e-5)
-
-
-class CharacterServer:
-    """A completions server, not vLLM, whose tokens are characters: each has the log-probability -code/100.
-
-    `bos` is put before every prompt, as some servers do; `echoes` False makes it a server of chats alone that answers
-    `said`.
-    """
-
-    def __init__(self, bos="", echoes=True, said=""):
-        self.bos, self.echoes, self.said, self.asked = bos, echoes, said, []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        self.base_url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self):
-        app = web.Application()
-        if self.echoes:
-            app.router.add_post("/v1/completions", self._complete)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-
-    async def _complete(self, request):
-        prompts = (await request.json())["prompt"]
-        prompts = [prompts] if isinstance(prompts, str) else prompts
-        return web.json_response({"choices": [self._choice(*entry) for entry in enumerate(prompts)][::-1]})
-
-    def _choice(self, index, prompt):
-        tokens = [*([self.bos] if self.bos else []), *prompt, "!"]
-        offsets = [sum(map(len, tokens[:place])) for place in range(len(tokens))]
-        logprobs = {
-            "tokens": tokens,
-            "text_offset": offsets,
-            "token_logprobs": [None, *(-ord(token) / 100 for token in tokens[1:])],
-        }
-        return {"index": index, "text": f"{prompt}!", "logprobs": logprobs}
-
-    async def _chat(self, request):
-        self.asked.append((await request.json())["messages"][-1]["content"])
-        return web.json_response({"choices": [{"message": {"role": "assistant", "content": self.said}}]})
-
-
-def ask(server, *requests):
-    async def go():
-        async with Target(lambda: server.base_url, "tiny") as target:
-            return await asyncio.gather(*map(target.ask, requests), return_exceptions=True)
-
-    return asyncio.run(go())
-
-
-@pytest.mark.parametrize("bos", ["", "<s>"])
-def test_a_server_without_tokenizer_is_split_by_where_the_text_begins(bos):
-    with CharacterServer(bos) as server:
-        (reply,) = ask(server, Choose("ab ", ("c", "cd")))
-    assert reply.scoring == "likelihood"
-    assert reply.tokens == [2, 3]
-    assert reply.logprobs == pytest.approx([-(32 + 99) / 100, -(32 + 99 + 100) / 100])
-
-
-def test_a_first_token_without_a_log_probability_is_not_passed_over():
-    with CharacterServer() as server:
-        replies = ask(server, Likelihood("ab"), Choose("", ("ab", "b")))
-    assert [type(reply) for reply in replies] == [NoAnswer, NoAnswer]
-    assert "first token" in str(replies[0])
-    with CharacterServer(bos="<s>") as server:
-        (reply,) = ask(server, Likelihood("ab"))
-    assert reply.logprobs == pytest.approx([-(97 + 98) / 100])
-
-
-def test_a_chat_alone_is_asked_for_a_letter():
-    with CharacterServer(echoes=False, said="B.") as server:
-        choice, text = ask(server, Choose("The sky is", (" blue", " green", " red")), Likelihood("ab"))
-    assert choice.scoring == "letters"
-    assert sorted(choice.logprobs) == [-1, -1, 0]
-    taken = ("blue", "green", "red")[choice.logprobs.index(0)]
-    assert f"B. {taken}" in server.asked[0]
-    assert "The sky is" in server.asked[0]
-    assert isinstance(text, NoAnswer)
-    assert "no log-probabilities" in str(text)
-
-
-def test_a_model_that_likes_the_first_letter_is_not_taken_for_one_that_knows():
-    with CharacterServer(echoes=False, said="A") as server:
-        replies = ask(server, *(Choose("", (f"good {number}", f"bad {number}")) for number in range(60)))
-    assert 15 < sum(reply.logprobs[0] == 0 for reply in replies) < 45
-
-
-def test_an_answer_without_a_letter_prefers_nothing():
-    with CharacterServer(echoes=False, said="I cannot say.") as server:
-        (reply,) = ask(server, Choose("", ("good", "bad")))
-    assert reply.logprobs == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("said", "letter"),
-    [
-        ("B", "B"),
-        (" (C)", "C"),
-        ("**C**", "C"),
-        ("B. a cat", "B"),
-        ("B) a cat", "B"),
-        ("The answer is b.", "B"),
-        ("Option D", "D"),
-        ("A cat is an animal.", None),
-        ("I think so.", None),
-        ("", None),
-    ],
-)
-def test_a_letter_is_read_only_where_one_is_meant(said, letter):
-    assert letter_in(said) == letter
-
-
-def test_a_vllm_of_nans_is_no_server_of_letters():
-    class Refusing:
-        async def post(self, path, body, read):
-            raise Refused("HTTP 400: Out of range float values are not JSON compliant")
-
-    with pytest.raises(NoAnswer, match="not finite"):
-        asyncio.run(Endpoint(Refusing()).score(Choose("a", (" b",))))
-
-
-def test_a_server_that_leaves_something_out_costs_the_record_and_not_the_run():
-    class Forgetful:
-        asked = 0
-
-        async def post(self, path, body, read):
-            self.asked += 1
-            if path != "/completions":
-                raise Refused("HTTP 404")
-            choice = {"index": 0, "text": "one two three!", "logprobs": {"token_logprobs": [None, -1.0, -1.0]}}
-            return [choice if self.asked == 1 else {"index": 0, "text": "", "logprobs": None}], 0.0
-
-    with pytest.raises(NoAnswer, match="not the completion"):
-        asyncio.run(Endpoint(Forgetful()).score(Choose("a", (" b",))))

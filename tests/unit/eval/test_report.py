@@ -6,6 +6,7 @@ import json
 import os
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -145,6 +146,23 @@ def test_every_link_leads_somewhere_on_the_page(report):
     assert {a["href"][1:] for _, a in page.elements if "href" in a} <= set(ids)
 
 
+def test_headings_tables_pictures_and_fields_are_said_to_a_screen_reader(report):
+    page = page_of(report("bad", "good"))
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.elements if tag == "th")
+    assert all(a.get("role") == "img" or a.get("aria-hidden") == "true" for tag, a in page.elements if tag == "svg")
+    assert all(a.get("aria-label") for _, a in page.elements if a.get("class") == "to-samples")
+
+
+def test_a_table_without_a_headline_is_one_click_away(report):
+    page = page_of(report("good"))
+    (folded,) = page.text_of("details", class_="more-tables")
+    assert "right tool" in folded.lower()
+    assert "Known facts, unseen wordings" not in folded
+
+
 def test_hostile_answers_names_and_questions_are_only_text(report):
     page = page_of(report("bad"))
     assert HOSTILE.replace("\x08", "\b") in data_of(page)["texts"]
@@ -215,9 +233,9 @@ def test_errors_are_counted_and_said(report):
 @pytest.mark.parametrize(
     ("name", "baseline", "tone", "says"),
     [
-        ("good", None, "measured", "Measured without a baseline: “Known facts, unseen wordings: right” 100.0"),
-        ("bad", "good", "worse", "Worse than good in “Known facts, unseen wordings: right” (−38.5"),
-        ("good", "bad", "better", "Better than bad in “Known facts, unseen wordings: right” (+38.5"),
+        ("good", None, "measured", "Measured without a baseline: “Known facts, unseen wordings · right” 100.0"),
+        ("bad", "good", "worse", "Worse than good in “Known facts, unseen wordings · right” (−38.5"),
+        ("good", "bad", "better", "Better than bad in “Known facts, unseen wordings · right” (+38.5"),
         ("equal", "good", "none", "No difference to good found in the 2 headline figures"),
     ],
 )
@@ -233,9 +251,17 @@ def test_markdown_has_whole_tables_whatever_the_labels_hold(report):
     lines = (report("bad", "good") / "report.md").read_text().splitlines()
     tables = [line for line in lines if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} == {8}
-    row = next(line for line in tables if line.startswith("| right |"))
+    row = next(line for line in tables if line.startswith("| Known facts, unseen wordings · right |"))
     assert re.search(r"\| 61\.5\s% \| 45\.\d to 75\.\d\s% \| ▼ −38\.5\spoints, worse; .* \| 39 \| 1 \| 0 \|", row)
     assert lines[0] == r"# a\<b\>&: suite almanac"
+
+
+def test_markdown_lists_what_got_worse_behind_the_headlines(report):
+    worse = (report("bad", "good") / "report.md").read_text().split("## Worse behind the headlines")[1].split("##")[0]
+    assert "unseen wordings · wrong | 38.5" in worse
+    assert "unseen wordings · right" not in worse
+    assert "▲" not in worse
+    assert "Nothing that could have been seen." in (report("equal", "good") / "report.md").read_text()
 
 
 def junit_of(folder):
@@ -272,6 +298,21 @@ def test_the_same_records_give_the_same_bytes(report, runs, tmp_path):
 def test_a_folder_that_holds_no_run_is_named(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         invoke("report", tmp_path)
+
+
+def test_a_report_that_cannot_be_written_says_so(runs, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="name another with --out"):
+        invoke("report", runs / "good", "--out", tmp_path / "taken")
+
+
+def test_a_baseline_that_was_asked_something_else_is_no_baseline(runs, tmp_path):
+    identity = json.loads((runs / "good" / "run.json").read_text())
+    identity["tasks"]["almanac"]["samples_sha256"] = "0"
+    (tmp_path / "run.json").write_text(json.dumps(identity))
+    (tmp_path / "records.jsonl").write_bytes((runs / "good" / "records.jsonl").read_bytes())
+    with pytest.raises(UserError, match="cannot be compared: samples_sha256 differs: not the same questions"):
+        invoke("report", runs / "good", "--baseline", tmp_path)
 
 
 def test_a_run_without_answers_has_no_report(runs, tmp_path):

@@ -11,7 +11,7 @@ from eval.meaning import Meaning
 from eval.records import Record
 from eval.replies import Answer, Scored
 from eval.report.pictures import calibration_pictures, concurrency_pictures
-from eval.report.plots import Axis, axis_of, interval, log_axis, share_axis, spanning
+from eval.report.plots import Axis, axis_of, interval, log_axis, scale_of, share_axis, spanning
 from eval.report.rewording import rewordings
 from eval.report.samples import LONGEST_TEXT, Places, Texts, answer_of
 from eval.report.svg import element
@@ -38,6 +38,10 @@ def record(id="q1", variant="", text="It is Paris.", status="ok", **fields):
         (0.0123, "seconds", "12.3 ms"),
         (2.5, "seconds", "2.50 s"),
         (120.6, "seconds", "121 s"),
+        (905303, "number", "905,303"),
+        (171_990_385, "number", "172 million"),
+        (-3.12e9, "number", "−3.12 billion"),
+        (4.2e40, "number", "4.20e+40"),
     ],
 )
 def test_values_are_said_with_their_unit(value, unit, said):
@@ -63,6 +67,17 @@ def test_axes_hold_what_is_drawn_on_them():
     logarithmic = log_axis("", [0.03, 4.1], "seconds")
     assert logarithmic.low <= 0.03 < 4.1 <= logarithmic.high
     assert logarithmic.place(math.sqrt(logarithmic.low * logarithmic.high)) == pytest.approx(0.5)
+
+
+def test_figures_far_apart_share_a_logarithmic_axis():
+    def perplexity(value):
+        seen = [Observation(str(i), str(i), math.log(value) + i % 3 / 10) for i in range(12)]
+        return Figure(str(value), "p", "perplexity", seen, unit="number")
+
+    axis = axis_of([perplexity(40), perplexity(3e8)])
+    assert axis.log
+    assert not axis_of([perplexity(40), perplexity(80)]).log
+    assert scale_of(axis).count("million") + scale_of(axis).count("billion") == 1
 
 
 def test_figures_beyond_one_get_an_axis_of_their_own():
@@ -131,6 +146,15 @@ def test_the_map_of_variants_has_the_worst_question_first_and_in_full():
         ("right", "It is Paris.", ["original"]),
         ("wrong", "It is <Rome>.", ["shout"]),
     ]
+
+
+def test_a_control_that_must_not_be_rejected_is_not_drawn_as_a_miss():
+    control = record("control", right=False)
+    shouted = record("control", "shout", right=False)
+    for one in (control, shouted):
+        one.sample["premise"] = "true"
+    (drawn,) = rewordings(TASK, [record("a", right=True), record("a", "shout", right=True), control, shouted])
+    assert "control" not in drawn.drawing
 
 
 def test_without_variants_there_is_no_map():

@@ -1,6 +1,8 @@
 """The suite about tools: what counts as a right call, what to make of a result, and what must not look good."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,9 @@ from eval.data import Inputs, rows
 from eval.figures import Figure
 from eval.records import Record
 from eval.replies import Answer
+from eval.result import Result
 from eval.scores.tools import recovers, repeats_call, same_call, tells_failure, uses_result
+from eval.suites.tools import SUITE
 from eval.tasks.tools import EACH, EXAM, PROBES, RECOVERY, asking
 from prompts.library import FOLDER, TOOL_NAMES, tool_schemas
 
@@ -31,14 +35,19 @@ def after(result: str, **fields: object) -> dict:
     return {"id": "1", "messages": [asked, searched, returned], **fields}
 
 
-def figures_of(task, reply_to) -> dict[str, Figure]:
-    """The figures of a task when every sample gets the answer that `reply_to` makes of it; None: an error."""
+def records_of(task, reply_to) -> list[Record]:
+    """Every sample with the answer that `reply_to` makes of it; None: an error."""
     records = []
     for sample in task.data(Inputs()):
         reply, place = reply_to(sample), (task.name, sample["id"], "", 0, sample["id"], "0", sample)
         scores = task.score(sample, reply) if reply else {}
         records.append(Record(*place, "ok" if reply else "error", reply=reply, scores=scores))
-    return {figure.key: figure for section in task.figures(records) for figure in section.figures}
+    return records
+
+
+def figures_of(task, reply_to) -> dict[str, Figure]:
+    sections = task.figures(records_of(task, reply_to))
+    return {figure.key: figure for section in sections for figure in section.figures}
 
 
 def ideal(sample: dict) -> Answer:
@@ -54,15 +63,17 @@ def test_blanks_and_signs_make_no_other_call(expression):
     assert same_call({"tool": SUM}, calling("calculate", expression=expression)) is True
 
 
-@pytest.mark.parametrize("expression", ["12 * 8", "12 + 7", "127", "1 2 * 70"])
+@pytest.mark.parametrize("expression", ["12 * 8", "12 + 7", "127", "1 2 * 70", "-12 * 7"])
 def test_other_numbers_and_signs_do(expression):
     assert same_call({"tool": SUM}, calling("calculate", expression=expression)) is False
 
 
-def test_articles_and_case_make_no_other_call():
+def test_articles_case_and_the_word_picture_make_no_other_call():
     picture = {"tool": {"name": "generate_image", "arguments": {"prompt": "a fox"}}}
     assert same_call(picture, calling("generate_image", prompt="The Fox.")) is True
+    assert same_call(picture, calling("generate_image", prompt="A drawing of a fox")) is True
     assert same_call(picture, calling("generate_image", prompt="a box")) is False
+    assert same_call(picture, calling("generate_image", prompt="a drawing")) is False
     assert same_call(picture, calling("generate_image", prompt="a", size="fox")) is False
     assert same_call(picture, calling("search_documents", prompt="a fox")) is False
 
@@ -89,6 +100,9 @@ def test_a_result_is_used_when_it_is_stated():
         "There are no matching files.",
         "I can't draw right now.",
         "The file is about something else.",
+        "Division by zero is undefined.",
+        "The result is too large to work out.",
+        "There is only a recipe for soup.",
     ],
 )
 def test_telling_the_user_is_recovery(text):
@@ -98,6 +112,12 @@ def test_telling_the_user_is_recovery(text):
 @pytest.mark.parametrize("text", ["", "Here are your notes on bees.", "In bees.txt I found: Bees hum.", "bees bees"])
 def test_inventing_a_result_is_none(text):
     assert recovers(after("error: no index"), Answer(text)) is False
+
+
+def test_the_right_answer_without_the_tool_is_recovery():
+    sample = after("error: switched off", answers=["2387"])
+    assert recovers(sample, Answer("77 * 31 is 2,387.")) is True
+    assert recovers(sample, Answer("77 * 31 is 2,378.")) is False
 
 
 def test_another_call_is_recovery_and_the_same_is_not():
@@ -153,6 +173,26 @@ def test_a_model_that_always_says_it_failed_does_not_look_good():
     assert figures["recovers"].estimate is None
     assert figures["recovers"].why_not == "it says of 16 of 16 good results too that they failed"
     assert figures["coping"].estimate.value == 0.5
+
+
+@pytest.mark.parametrize("text", ["I don't know.", "Sorry, that did not work.", "", "?!"])
+@pytest.mark.parametrize("task", [PROBES, RECOVERY])
+def test_one_answer_to_everything_never_looks_good(task, text):
+    measured = {key: f for key, f in figures_of(task, lambda sample: Answer(text)).items() if f.estimate}
+    assert measured
+    for key, figure in measured.items():
+        value = figure.estimate.value
+        assert value <= 0.5 if figure.better == "high" else value >= 0.5, key
+
+
+def test_a_heading_that_two_tasks_share_says_which():
+    probes = records_of(PROBES, ideal)
+    exam = [replace(record, task=EXAM.name) for record in probes]
+    titles = [section.title for section in Result(Path(), {}, SUITE, [*exam, *probes]).sections]
+    assert len(titles) == len(set(titles))
+    assert "Right arguments too (tools)" in titles
+    assert "Right arguments too (tool_probes)" in titles
+    assert "Right arguments too" in [section.title for section in Result(Path(), {}, SUITE, probes).sections]
 
 
 def test_a_model_in_a_loop_is_seen():
