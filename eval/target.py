@@ -23,6 +23,8 @@ ATTEMPTS = 9
 """With the waits below more than half a minute: an engine that died is back by then."""
 COSTLY_ATTEMPTS = 3
 """Of a request that the server itself fails at, or never answers: most likely it always will."""
+PATIENCE = 64
+"""So many requests get all their attempts; if none of these was answered, the others get one each."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=120.0)
 Receive = Callable[[aiohttp.ClientResponse, float], Awaitable[T]]
@@ -49,6 +51,7 @@ class Target:
         self._api_key = api_key
         self._random = random.Random()
         self._answered = False
+        self._given_up = 0
         self._likelihoods = Endpoint(self)
 
     async def __aenter__(self) -> "Target":
@@ -93,14 +96,20 @@ class Target:
             if not isinstance(outcome, _Failure):
                 self._answered = True
                 return outcome
-            if attempt >= outcome.attempts:
+            if attempt >= outcome.attempts or self._hopeless:
                 break
             await asyncio.sleep(outcome.wait_s or self._wait_s(attempt))
+        self._given_up += 1
         if outcome.gone:
             raise UserError(
                 f"The endpoint is gone ({outcome.said}): start it, then the same command with --out resumes."
             )
         raise (Refused if outcome.attempts == 1 else NoAnswer)(outcome.said)
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the server is most likely broken, and not busy or just starting."""
+        return not self._answered and self._given_up >= PATIENCE
 
     async def _send(self, path: str, body: dict, receive: Receive) -> T | _Failure:
         url, started = f"{self.base_url()}{path}", time.perf_counter()

@@ -15,7 +15,7 @@ from eval.run import Run, identify, plan
 from eval.scores.score import score
 from eval.scores.values import states_value
 from eval.suite import Suite, find_suite
-from eval.target import served_model
+from eval.target import ATTEMPTS, PATIENCE, served_model
 from eval.task import Task, sampled
 from serving.errors import UserError
 
@@ -120,6 +120,15 @@ def test_passing_failures_are_tried_again(serve_table, tmp_path, failure):
     _, records = evaluate(open_run(tmp_path, questions), server.at, 2)
     assert [record.status for record in records] == ["ok"] * 3
     assert len(server.log) == 5
+
+
+def test_a_server_that_answers_nothing_is_not_waited_for_again_and_again(serve_table, tmp_path):
+    questions = questions_of(300)
+    server = serve_table({question["question"]: 503 for question in questions})
+    _, records = evaluate(open_run(tmp_path, questions), server.at, 8)
+    assert {record.status for record in records} == {"error"}
+    tried_hard = PATIENCE + 8
+    assert len(questions) < len(server.log) <= tried_hard * ATTEMPTS + len(questions) - tried_hard
 
 
 BAD_REPLIES = {
