@@ -113,16 +113,28 @@ def _print_result(result: "Result", sections: "Sequence[Section]") -> None:
     typer.echo(f"\n{render(sections)}\n")
     for task, reason in result.identity["skipped"].items():
         typer.echo(f"not measured: {task} ({reason})")
-    asked, failed = len(result.records), len(result.errors)
-    typer.echo(f"{asked} requests, {failed} without an answer. Records and summary: {result.folder}")
+    for key in result.missing_headlines:
+        typer.echo(f"not among the figures: {key}, a headline of the suite")
+    unanswered, unscored = result.unanswered, len(result.errors) - len(result.unanswered)
+    counts = [f"{len(result.records)} requests", f"{len(unanswered)} without an answer"]
+    counts += [f"{unscored} with an answer that a score failed on"] if unscored else []
+    counts += [f"{result.unasked} not asked yet"] if result.unasked else []
+    typer.echo(f"{', '.join(counts)}. Records and summary: {result.folder}")
 
 
 def _fail_if_incomplete(result: "Result") -> None:
-    if result.errors:
-        first = result.errors[0]
+    unscored = [record for record in result.errors if not record.asked_again]
+    for failed, way_out in (
+        (result.unanswered, f"the same command with --out {result.folder} asks these again"),
+        (unscored, f"once the score is mended, `homegrown eval show {result.folder}` scores these again"),
+    ):
+        if failed:
+            typer.echo(f"homegrown: {failed[0].task} {failed[0].id}: {failed[0].error}; {way_out}.", err=True)
+    if result.unasked:
         typer.echo(
-            f"homegrown: {first.task} {first.id}: {first.error}; "
-            f"the same command with --out {result.folder} asks these again.",
+            f"homegrown: {result.unasked} questions were not asked: the command of this run with --out {result.folder} "
+            "asks them.",
             err=True,
         )
+    if result.errors or result.unasked:
         raise typer.Exit(INCOMPLETE)

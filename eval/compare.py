@@ -85,16 +85,18 @@ def paired(baseline: Result, run: Result, key: str, across_prompts: bool = False
 
 
 def incomparable(baseline: Result, run: Result, key: str, across_prompts: bool = False) -> str:
-    """Which hash stands against comparing the figure called `key`, or "" if none does."""
+    """Which hash, or which way of scoring, stands against comparing the figure called `key`, or "" if none does."""
     sides = [result.identity["tasks"] for result in (baseline, run)]
-    owners = [task for task in (*sides[0], *sides[1]) if key.startswith(f"{task}.")]
-    for task in dict.fromkeys([max(owners, key=len)] if owners else [*sides[0], *sides[1]]):
-        a, b = (side.get(task) for side in sides)
-        if a is None or b is None:
-            return f"{task} was asked only in {'B' if a is None else 'A'}"
-        for name, said in HASHES.items():
-            if a[name] != b[name] and not (across_prompts and name == "requests_sha256"):
-                return f"{said} ({task})"
+    task = key.split(".")[0]
+    a, b = (side.get(task) for side in sides)
+    if a is None or b is None:
+        return f"{task} was asked only in {'B' if a is None else 'A'}"
+    for name, said in HASHES.items():
+        if a[name] != b[name] and not (across_prompts and name == "requests_sha256"):
+            return f"{said} ({task})"
+    ways = [" and ".join(sorted(result.scorings.get(task, ()))) for result in (baseline, run)]
+    if all(ways) and ways[0] != ways[1]:
+        return f"options were scored by {ways[0]} in A and by {ways[1]} in B ({task})"
     return ""
 
 

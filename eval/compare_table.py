@@ -5,16 +5,9 @@ from itertools import groupby
 
 from eval.compare import Change
 from eval.figures import Unit
+from eval.report.changes import NAMES, could_have_seen
 
 HEADLINES = "headline figures (p by Holm)"
-WORDS = {
-    "better": "better",
-    "worse": "worse",
-    "changed": "changed",
-    "none": "no difference found",
-    "unmeasurable": "not measurable",
-    "incomparable": "not comparable",
-}
 
 
 def render(changes: Sequence[Change], everything: bool = False) -> str:
@@ -31,19 +24,12 @@ def render(changes: Sequence[Change], everything: bool = False) -> str:
 def verdict(change: Change) -> str:
     """In words, with what could have been seen, or why nothing can be said."""
     if change.difference is None:
-        return f"{WORDS[change.outcome]} ({change.why})"
-    said, found = WORDS[change.outcome], change.difference
+        return f"{NAMES[change.outcome]} ({change.why})"
+    said, found = NAMES[change.outcome], change.difference
     if change.outcome == "none":
-        said += f" ({could_have_seen(found.mde, change.figure.unit)})"
+        said += f" ({could_have_seen(change)})"
     unmatched = [f"{n} only in {name}" for n, name in ((found.unmatched_a, "A"), (found.unmatched_b, "B")) if n]
     return said + (f"; {' and '.join(unmatched)}" if unmatched else "")
-
-
-def could_have_seen(mde: float | None, unit: Unit) -> str:
-    """The smallest true difference that was likely to be found."""
-    if mde is None:
-        return "all pairs equal, or too few to see any"
-    return f"could have seen at least {f'{100 * mde:.1f} points' if unit == 'share' else f'{mde:.3g}'}"
 
 
 def _cells(change: Change) -> str:

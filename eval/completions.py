@@ -7,19 +7,24 @@ from typing import Any
 
 from eval.replies import Answer, NoAnswer
 
+MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+"""What reading JSON of another shape than expected raises."""
+
 
 def read_answer(content: bytes, latency_s: float) -> Answer:
     """The first choice of a chat completion. Raises `NoAnswer` for another shape or log-probabilities not finite."""
     try:
         body = json.loads(content)
         choice = body["choices"][0]
-        message, usage = choice["message"], body.get("usage") or {}
+        message = choice["message"]
+        prompt_tokens, completion_tokens = token_counts(body.get("usage") or {})
         logprobs = [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or []]
         text, tool_calls = message.get("content") or "", message.get("tool_calls") or []
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        are_calls = isinstance(tool_calls, list) and all(isinstance(call["function"], dict) for call in tool_calls)
+    except MALFORMED:
         raise NoAnswer("the answer is not a chat completion") from None
-    if not isinstance(text, str) or not isinstance(tool_calls, list):
-        raise NoAnswer("the answer is not a chat completion: its content is not text")
+    if not isinstance(text, str) or not are_calls:
+        raise NoAnswer("the answer is not a chat completion: its content is not text, or its tool calls are none")
     mean, lowest = logprob_mean_and_min(logprobs)
     return Answer(
         text=text,
@@ -27,10 +32,18 @@ def read_answer(content: bytes, latency_s: float) -> Answer:
         finish_reason=choice.get("finish_reason"),
         logprob_mean=mean,
         logprob_min=lowest,
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
         latency_s=round(latency_s, 4),
     )
+
+
+def token_counts(usage: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Of prompt and answer, None where the server does not say. Raises one of `MALFORMED` for anything but numbers."""
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not all(count is None or isinstance(count, int) for count in (prompt, completion)):
+        raise TypeError("not a number of tokens")
+    return prompt, completion
 
 
 def logprob_mean_and_min(logprobs: Sequence[float]) -> tuple[float | None, float | None]:
@@ -46,6 +59,6 @@ def error_message(content: bytes) -> str:
         said: Any = json.loads(content)
         error = said.get("error", said)
         said = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
+    except MALFORMED:
         said = content.decode("utf-8", "replace")
     return " ".join(str(said).split())[:300].rstrip(". ").encode("utf-8", "replace").decode()

@@ -15,6 +15,8 @@ from serving.errors import UserError
 from serving.home import home
 
 Sample = dict[str, Any]
+LISTS = ("answers", "wrong")
+"""Fields of which a sample may have several."""
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 csv.field_size_limit(2**24)
 
@@ -50,7 +52,7 @@ def file(path: str | Path) -> Callable[[Inputs], list[Sample]]:
     """The rows of a file that the user named. Raises `UserError` when it is not there."""
 
     def read(inputs: Inputs) -> list[Sample]:
-        return list(rows(Path(path).expanduser()))
+        return list(user_rows(Path(path).expanduser()))
 
     return read
 
@@ -78,6 +80,15 @@ def public_rows(path: str) -> list[Sample]:
     return [{"id": str(number)} | row for number, row in enumerate(rows(public_path(path)), 1)]
 
 
+def user_rows(path: Path) -> Iterator[Sample]:
+    """The `rows` of a file that a user wrote: a text alone in a field of `LISTS` is a list of one.
+
+    Scores go through such a field one by one, and would take the text for its letters.
+    """
+    for row in rows(path):
+        yield row | {name: [row[name]] for name in LISTS if isinstance(row.get(name), str)}
+
+
 def rows(path: Path) -> Iterator[Sample]:
     """The rows of a .jsonl, .csv or .tsv file as objects, also compressed with .gz or .xz.
 
@@ -87,7 +98,7 @@ def rows(path: Path) -> Iterator[Sample]:
     try:
         with _open(path) as lines:
             if kind in (".csv", ".tsv"):
-                yield from csv.DictReader(lines, delimiter="," if kind == ".csv" else "\t")
+                yield from _table_rows(lines, path, "," if kind == ".csv" else "\t")
             else:
                 yield from _json_rows(lines, path)
     except FileNotFoundError:
@@ -98,6 +109,19 @@ def rows(path: Path) -> Iterator[Sample]:
 
 def _open(path: Path) -> IO[str]:
     return OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="")
+
+
+def _table_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[Sample]:
+    reader = csv.DictReader(lines, delimiter=delimiter)
+    for row in reader:
+        # A row that is too long has its last cells under None, one that is too short has None in its last ones.
+        if None in row or None in row.values():
+            cells = "more" if None in row else "fewer"
+            raise UserError(
+                f"{path}:{reader.line_num} has {cells} cells than the first line: "
+                "write each cell that holds a separator between double quotes."
+            )
+        yield row
 
 
 def _json_rows(lines: IO[str], path: Path) -> Iterator[Sample]:

@@ -12,11 +12,12 @@ from typing import Any, Literal
 from eval.meaning import Better, Meaning
 from eval.records import Record
 from eval.scores.score import Score
-from eval.statistics import Estimate, Observation, Statistic, estimate, wilson
+from eval.statistics import Estimate, Observation, Statistic, estimate
 
 SMALLEST_N = 10
 """Below this many clusters (questions, documents) a figure says more about chance than about the model."""
 Unit = Literal["share", "number", "seconds"]
+Side = tuple[Sequence[Record], Callable[[Record], bool]]
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,19 @@ class Figure:
     @property
     def why_not(self) -> str:
         """Why this is not measurable, or "" if it is."""
-        clusters = min(map(len, self._kinds()))
         if self.unmeasurable:
             return self.unmeasurable
-        if self.observations and self.unparsed == self.n:
-            return "no answer could be read"
+        clusters, answers = min((len(set(side)), len(side)) for side in self._sides())
         if clusters < self.smallest_n:
-            return f"{clusters or 'no'} answer{'' if clusters == 1 else 's'}, fewer than {self.smallest_n}"
+            what = "answer" if clusters == answers else "independent question"
+            return f"{clusters or 'no'} {what}{'' if clusters == 1 else 's'}, fewer than {self.smallest_n}"
         return "" if self._estimate else "it is not defined for these answers"
 
-    def _kinds(self) -> list[set[str]]:
-        """The clusters on each side of what the statistic compares; one side where it compares nothing."""
+    def _sides(self) -> list[list[str]]:
+        """The cluster of every answer on each side of what the statistic compares; one side if it compares nothing."""
         if self.statistic not in ("auroc", "balanced_accuracy"):
-            return [{observation.cluster for observation in self.observations}]
-        return [{o.cluster for o in self.observations if (o.against > 0.5) == side} for side in (True, False)]
+            return [[observation.cluster for observation in self.observations]]
+        return [[o.cluster for o in self.observations if (o.against > 0.5) == side] for side in (True, False)]
 
     @property
     def estimate(self) -> Estimate | None:
@@ -126,25 +126,46 @@ def share(
     return Figure(key, label, "share", observations, errors_in(records), better=better, meaning=meaning)
 
 
+def unanswered(key: str, label: str, records: Iterable[Record]) -> Figure:
+    """The share of all requests that got no answer."""
+    failed = [observed(record, record.status != "ok") for record in records]
+    return Figure(key, label, "share", failed, better="low")
+
+
 def mean(key: str, label: str, records: Iterable[Record], score: Score, better: Better | None = None) -> Figure:
     """The mean of one declared score over the records that have it. What could not be read counts as the bad end."""
     meaning, records = score.meaning, [r for r in records if r.status != "ok" or score.name in r.scores]
     better = meaning.better if better is None else better
-    worst = meaning.high if better == "low" else meaning.low
+    worst = bad_end(meaning, better)
     values = [(record, record.scores[score.name]) for record in answered(records)]
     read = [(record, value if value is not None else worst) for record, value in values if not (value is None is worst)]
     is_share = bool(values) and all(isinstance(value, bool) or value is None for _, value in values)
+    unparsed = sum(value is None for _, value in values)
     return Figure(
         key,
         label,
         "share" if is_share else "mean",
         [observed(record, value) for record, value in read],
         errors_in(records),
-        unparsed=sum(value is None for _, value in values),
+        unparsed=unparsed,
         better=better,
         unit="share" if (meaning.low, meaning.high) == (0.0, 1.0) else "number",
         meaning=meaning,
+        unmeasurable="no answer could be read" if values and unparsed == len(values) else "",
     )
+
+
+def bad_end(meaning: Meaning, better: Better) -> float | None:
+    """What an answer that cannot be read counts as; None where the range has no such end."""
+    return meaning.high if better == "low" else meaning.low
+
+
+def balanced(key: str, label: str, positives: Side, negatives: Side, meaning: Meaning) -> Figure:
+    """Balanced accuracy: each side is the records of one kind, and whether one of them is judged right."""
+    sides = ((*positives, 1), (*negatives, 0))
+    judged = [observed(r, holds(r), against) for records, holds, against in sides for r in answered(records)]
+    errors = errors_in(positives[0]) + errors_in(negatives[0])
+    return Figure(key, label, "balanced_accuracy", judged, errors, meaning=meaning)
 
 
 def without_merit(figures: Iterable[Figure], why: str) -> list[Figure]:
@@ -186,16 +207,23 @@ def worst(
     count: int,
     smallest_n: int = 3,
 ) -> list[Figure]:
-    """The `count` kinds of record that are surely bad: lowest upper limit first, none without a miss."""
+    """The `count` kinds of record that are surely bad: lowest upper limit first, none without a miss.
+
+    Where a kind is one cluster, as a wording is, its records are independent of each other given the kind. Those whose
+    kind is "" are left out.
+    """
     kinds: dict[str, list[Record]] = {}
     for record in answered(records):
         kinds.setdefault(kind(record), []).append(record)
+    kinds.pop("", None)
     figures = []
     for name, members in kinds.items():
-        missed = [record for record in members if not holds(record)]
-        if len(members) >= smallest_n and missed:
-            limit = wilson(len(members) - len(missed), len(members)).high
+        if len({record.cluster for record in members}) == 1:
+            members = [replace(record, cluster=record.id) for record in members]
+        missed = next((record for record in members if not holds(record)), None)
+        if missed:
+            example = str(missed.sample.get("question", missed.id))
             figure = share(f"{prefix}.{name}", name, members, holds)
-            example = str(missed[0].sample.get("question", missed[0].id))
-            figures.append((limit, name, replace(figure, example=example, smallest_n=smallest_n)))
-    return [figure for _, _, figure in sorted(figures, key=lambda entry: entry[:2])[:count]]
+            figures.append(replace(figure, example=example, smallest_n=smallest_n))
+    measured = [(figure.estimate.high, figure.label, figure) for figure in figures if figure.estimate]
+    return [figure for *_, figure in sorted(measured, key=lambda entry: entry[:2])[:count]]

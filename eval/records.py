@@ -16,7 +16,8 @@ from serving.errors import UserError
 class Record:
     """What was sent (`request` is a hash), and what came back: a reply with its scores, or an error.
 
-    A record with a reply and an error has a reply that a score failed on: it need not be asked again.
+    A record with a reply and an error has a reply that a score failed on, and need not be asked again unless the
+    reply is `useless`.
     """
 
     task: str
@@ -32,6 +33,13 @@ class Record:
     error: str | None = None
     reply: Reply | None = None
     scores: dict[str, Any] = field(default_factory=dict)
+    useless: bool = False
+    """Whether the reply is not one that can be scored, such as a judge's without a verdict."""
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether a run that is resumed sends the request again."""
+        return self.reply is None or self.useless
 
     @property
     def key(self) -> tuple[str, str, str, int]:

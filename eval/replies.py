@@ -24,8 +24,6 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     latency_s: float = 0.0
-    started_s: float | None = None
-    """When it was sent, on the clock of the run (streamed answers only)."""
     token_times_s: list[float] | None = None
     """When each piece of a streamed answer came, counted from its sending; the first is the time to first token."""
 
@@ -52,6 +50,9 @@ def reply_as_json(reply: Reply) -> dict[str, Any]:
 
 
 def reply_from_json(fields: dict[str, Any]) -> Reply:
-    """The reply that `reply_as_json` made these fields from. Raises KeyError or TypeError for anything else."""
+    """The reply that `reply_as_json` made these fields from. Raises KeyError or TypeError for anything else.
+
+    Fields that are no longer kept are passed over: records outlive versions.
+    """
     kind = {"answer": Answer, "scored": Scored}[fields["kind"]]
-    return kind(**{name: value for name, value in fields.items() if name != "kind"})
+    return kind(**{name: value for name, value in fields.items() if name in kind.__dataclass_fields__})

@@ -13,6 +13,7 @@ from typing import Any
 
 from eval.figures import Figure, Section, means
 from eval.records import Record, read_records
+from eval.replies import Scored
 from eval.run import cluster_of, read_identity, scored
 from eval.suite import Suite, joined
 from eval.task import Task
@@ -43,17 +44,15 @@ class Result:
                 summarise = task.figures or means(task.scores if not callable(task.scores) else ())
                 found += [(task.name, section.of_task(task.name)) for section in summarise(records) if section.figures]
         times = Counter(section.title for _, section in found)
-        told_apart = [
+        return [
             replace(section, title=f"{section.title} ({name})") if times[section.title] > 1 else section
             for name, section in found
         ]
-        shared = self.suite.figures(self.records) if self.suite.figures else []
-        return [*told_apart, *(section for section in shared if section.figures)]
 
     @property
     def headlines(self) -> list[Section]:
-        """The sections with the suite's headline figures alone; all of them where the suite names none."""
-        chosen = set(self.suite.headlines) or self.figures.keys()
+        """The sections with the suite's headline figures alone; all of them where it has none of those it names."""
+        chosen = self.figures.keys() & set(self.suite.headlines) or self.figures.keys()
         kept = [(s.title, [figure for figure in s.figures if figure.key in chosen]) for s in self.sections]
         return [Section(title, figures) for title, figures in kept if figures]
 
@@ -65,6 +64,32 @@ class Result:
     def errors(self) -> list[Record]:
         return [record for record in self.records if record.status == "error"]
 
+    @property
+    def unanswered(self) -> list[Record]:
+        """The errors that a run which is resumed asks again; of the others a score failed on the reply."""
+        return [record for record in self.errors if record.asked_again]
+
+    @property
+    def missing_headlines(self) -> list[str]:
+        """What the suite names of tasks that were asked, and no figure is called."""
+        asked = {record.task for record in self.records}
+        named = [key for key in self.suite.headlines if key.split(".")[0] in asked]
+        return [key for key in named if key not in self.figures]
+
+    @property
+    def unasked(self) -> int:
+        """Questions that an interrupted run has not come to."""
+        return sum(task["cases"] for task in self.identity["tasks"].values()) - len(self.records)
+
+    @cached_property
+    def scorings(self) -> dict[str, set[str]]:
+        """Task -> in which ways its likelihoods were computed; none for a task without."""
+        found: dict[str, set[str]] = {}
+        for record in self.records:
+            if isinstance(record.reply, Scored):
+                found.setdefault(record.task, set()).add(record.reply.scoring)
+        return found
+
     def task(self, name: str) -> Task:
         return next(task for task in self.suite.tasks if task.name == name)
 
@@ -72,7 +97,8 @@ class Result:
 def read_result(folder: Path) -> Result:
     """The run kept in `folder`. Raises `UserError` when there is none."""
     identity = read_identity(folder)
-    suite = joined(identity["suite"].split("+"))
+    # Runs of earlier versions name them in one field only.
+    suite = joined(identity.get("suites") or identity["suite"].split("+"))
     tasks = {task.name: task for task in suite.tasks}
     landed = {record.key: record for record in read_records(folder / "records.jsonl")}
     records = [_rescored(tasks[record.task], record) for record in landed.values() if record.task in tasks]
@@ -87,7 +113,7 @@ def write_summary(result: Result, seconds: float, command: Sequence[str] = ()) -
         **result.identity,
         "asked": len(result.records),
         "errors": len(result.errors),
-        "unasked": sum(task["cases"] for task in result.identity["tasks"].values()) - len(result.records),
+        "unasked": result.unasked,
         "seconds": round(seconds, 2),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),

@@ -1,6 +1,7 @@
 """Questions by variants, as a heat map shows them: what was answered, and whether that was right."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from eval.records import Record
@@ -22,7 +23,7 @@ class Row(NamedTuple):
 
 
 def grid(records: Sequence[Record], score: str = "right") -> list[Row]:
-    """A row for each question that has this score, the worst first, each with its variants by name."""
+    """A row for each question that has this score, the worst first, those without any answer last; variants by name."""
     rows: dict[str, Row] = {}
     for record in sorted(records, key=lambda record: record.variant):
         if record.repeat == 0 and (record.status == "error" or score in record.scores):
@@ -41,4 +42,4 @@ def _cell(record: Record, score: str) -> Cell:
 
 def _mean(row: Row) -> float:
     values = [cell.value for cell in row.cells.values() if cell.value is not None]
-    return sum(values) / len(values) if values else 0.0
+    return sum(values) / len(values) if values else inf

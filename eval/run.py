@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from eval.completions import MALFORMED
 from eval.data import Inputs, Missing
 from eval.progress import Progress
 from eval.records import Record, RecordFile, read_records
@@ -32,7 +33,9 @@ WHAT_DIFFERS = {
     "tasks": "other questions, more or fewer of them, or asked in another way",
     "skipped": "other data are at hand",
 }
-"""What to say of a field of run.json that is not as it was."""
+"""What to say of a field of run.json that is not as it was, and so makes it another run."""
+IDENTITY = {"suite": str, "model": str, "plain": bool, "tasks": dict, "skipped": dict}
+"""What every run.json has."""
 
 
 class FolderScorer(Protocol):
@@ -98,6 +101,7 @@ def identify(planned: Plan, model: str, model_sha256: str | None, plain: bool) -
         tasks[name]["requests_sha256"] = digested.hexdigest()
     return {
         "suite": planned.suite.name,
+        "suites": planned.suite.names,
         "model": model,
         "model_sha256": model_sha256,
         "plain": plain,
@@ -123,12 +127,17 @@ class Run:
 
     def missing(self) -> dict[str, list[Case]]:
         """Request hash -> the cases that share this request and have no reply yet."""
-        landed = {record.key for record in read_records(self.records_path) if record.reply}
+        last = {record.key: record for record in read_records(self.records_path)}
+        landed = {key for key, record in last.items() if not self._by_today(record).asked_again}
         missing: dict[str, list[Case]] = {}
         for key, case in zip(self.plan.digests, self.plan.cases, strict=True):
             if case.id not in landed:
                 missing.setdefault(key, []).append(case)
         return missing
+
+    def _by_today(self, record: Record) -> Record:
+        """An error with a reply by the scores of today: which replies are useless is theirs to say."""
+        return scored(self.tasks[record.task], record) if record.status == "error" and record.reply else record
 
     def needs_endpoint(self, in_process: bool) -> bool:
         """Whether anything is left that a folder in this process cannot give."""
@@ -187,18 +196,19 @@ class Run:
 def scored(task: Task, record: Record) -> Record:
     """The record of a reply with the scores of today; an error if one fails on the reply or is not a finite number.
 
-    So a mistake in a score costs the records that it meets and not the run, and is mended without asking again.
+    So a mistake in a score costs the records that it meets and not the run, and is mended without asking again. A score
+    that raises `NoAnswer` says that the reply is useless, and the request is asked again.
     """
     try:
         scores = task.score(record.sample, record.reply)
         if not all(math.isfinite(value) for value in scores.values() if isinstance(value, float)):
             raise ValueError("not a finite number")
     except NoAnswer as error:
-        return replace(record, status="error", error=str(error), scores={})
+        return replace(record, status="error", error=str(error), scores={}, useless=True)
     except Exception as error:
         said = f"a score failed on the reply ({type(error).__name__}: {error})"
-        return replace(record, status="error", error=said, scores={})
-    return replace(record, status="ok", error=None, scores=scores)
+        return replace(record, status="error", error=said, scores={}, useless=False)
+    return replace(record, status="ok", error=None, scores=scores, useless=False)
 
 
 def cluster_of(task: Task, sample: dict) -> str:
@@ -209,27 +219,36 @@ def cluster_of(task: Task, sample: dict) -> str:
 def read_identity(folder: Path) -> dict[str, Any]:
     """What `folder` is a run of. Raises `UserError` when it is none."""
     try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(f"The folder {folder} holds no run (no readable run.json): name a folder of reports.") from None
+        read = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if all(isinstance(read[name], kind) for name, kind in IDENTITY.items()):
+            return read
+    except (OSError, *MALFORMED):
+        pass
+    raise UserError(f"The folder {folder} holds no run (no readable run.json): name a folder of reports.")
 
 
 async def _ask_lane(target: Target, requests: Sequence[tuple[str, Request]], in_flight: int, keep: Keep) -> None:
-    """Keep `in_flight` requests under way until none is left; an exception other than `NoAnswer` ends all of them."""
+    """Keep `in_flight` requests under way until none is left; an exception other than `NoAnswer` ends all of them.
+
+    Whatever ends it, every reply that has landed is kept.
+    """
     queue = iter(requests)
-    landed: asyncio.Queue[tuple[str, Reply | NoAnswer]] = asyncio.Queue()
+    landed: dict[str, Reply | NoAnswer] = {}
+    # Bounded, so that a slow score holds requests back and an end by Ctrl-C finds few replies to score.
+    ready: asyncio.Queue[str] = asyncio.Queue(maxsize=in_flight)
 
     async def work() -> None:
         for key, request in queue:
             try:
-                reply = await target.ask(request)
+                landed[key] = await target.ask(request)
             except NoAnswer as error:
-                reply = error
-            landed.put_nowait((key, reply))
+                landed[key] = error
+            await ready.put(key)
 
     async def record() -> None:
         for _ in requests:
-            keep(*await landed.get())
+            key = await ready.get()
+            keep(key, landed.pop(key))
             # The next requests go out first: scoring and writing are done while the server is at work on them.
             await asyncio.sleep(0)
 
@@ -240,6 +259,9 @@ async def _ask_lane(target: Target, requests: Sequence[tuple[str, Request]], in_
                 tasks.create_task(work())
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
+    finally:
+        for key, reply in landed.items():
+            keep(key, reply)
 
 
 def _lane(request: Request) -> int:
@@ -260,7 +282,7 @@ def _check_ids(task: Task, samples: Sequence[dict]) -> None:
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
     if (folder / "run.json").exists():
         kept = read_identity(folder)
-        differing = [WHAT_DIFFERS[key] for key in identity if kept.get(key) != identity[key]]
+        differing = [said for key, said in WHAT_DIFFERS.items() if kept.get(key) != identity.get(key)]
         if differing:
             raise UserError(
                 f"The folder {folder} holds another run ({', '.join(differing)}): name another with --out, "

@@ -5,11 +5,12 @@ from dataclasses import replace
 from itertools import starmap
 from statistics import fmean, pstdev
 
-from eval.figures import Figure, answered, errors_in, mean, observed
+from eval.figures import Figure, answered, bad_end, errors_in, mean, observed
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.resampling import spread_without_effect
-from eval.scores.consistency import CONSISTENCY, DROP, SPREAD, WORST_CASE, agreeing_pairs
+from eval.scores.consistency import CONSISTENCY, DROP, SPREAD, WORST_CASE, agreeing_pairs, same_for_all
+from eval.scores.options import right_option
 from eval.scores.score import Score
 from eval.statistics import Observation
 from eval.task import ORIGINAL
@@ -48,10 +49,11 @@ def drops(score: Score, records: Sequence[Record]) -> list[Figure]:
     """What each variant costs, question by question; below zero it helps: "<score>.drop.<variant>"."""
     before = {record.id: _value(score, record) for record in answered(records) if record.variant == ORIGINAL}
     why = _nothing_to_lose(score, list(before.values()))
+    sign = -1 if score.meaning.better == "low" else 1
     figures = []
     for name in variants_of(records):
         members = [record for record in records if record.variant == name]
-        pairs = [observed(r, before[r.id] - _value(score, r)) for r in answered(members) if r.id in before]
+        pairs = [observed(r, sign * (before[r.id] - _value(score, r))) for r in answered(members) if r.id in before]
         if name != ORIGINAL:
             key = f"{score.name}.drop.{name}"
             figures.append(Figure(key, name, "mean", pairs, errors_in(members), better="low", meaning=DROP))
@@ -66,10 +68,12 @@ def consistency(name: Name, records: Sequence[Record], key: str = "consistency")
 
 
 def worst_case(score: Score, records: Sequence[Record], key: str = "worst_case") -> Figure:
-    """The share of questions for which the score holds in every variant."""
-    lows = [(asked[0], min(_value(score, record) for record in asked)) for asked in by_question(records)]
-    observations = list(starmap(_of_question, lows))
-    return Figure(key, "right in every variant", "share", observations, errors_in(records), meaning=WORST_CASE)
+    """The share of questions for which the score holds in every variant; in any variant, where holding is bad."""
+    better = score.meaning.better
+    worst = max if better == "low" else min
+    values = [(asked[0], worst(_value(score, record) for record in asked)) for asked in by_question(records)]
+    observations, label = list(starmap(_of_question, values)), "right in every variant"
+    return Figure(key, label, "share", observations, errors_in(records), better=better, meaning=WORST_CASE)
 
 
 def share_of_questions(
@@ -85,20 +89,43 @@ def spread(
     records: Sequence[Record],
     key: str = "spread",
     group: Name = lambda record: record.variant or AS_ASKED,
-    within: Name = lambda record: record.cluster,
+    within: Name = lambda record: record.id,
+    together: Name = lambda record: record.cluster,
 ) -> Figure:
     """Highest less lowest mean over the groups; its label adds the SD and what chance alone makes.
 
-    `within` names what groups are exchanged in for that: answers to the same question, unless they have one each.
+    `within` names what groups are exchanged in for that, the answers to one question unless each has one alone;
+    `together` what is independent of the rest, for the interval.
     """
-    observations = [
-        observed(record, _value(score, record), group=group(record))._replace(cluster=within(record))
-        for record in answered(records)
-    ]
+    exchanged, observations = (
+        [observed(r, _value(score, r), group=group(r))._replace(cluster=by(r)) for r in answered(records)]
+        for by in (within, together)
+    )
     why = _nothing_to_lose(score, [observation.value for observation in observations])
-    label = _spread_label(observations)
+    label = _spread_label(exchanged)
     figure = Figure(key, label, "spread", observations, errors_in(records), better="low", meaning=SPREAD)
     return replace(figure, unmeasurable=why)
+
+
+def of_options(records: Sequence[Record], options: int) -> tuple[list[Figure], list[Figure]]:
+    """Of a multiple choice among so many options: accuracy by variant, and whether variants change what is taken."""
+    chance = 1 / options
+    accuracy = by_variant(right_option, records, label=f"all, chance {100 * chance:.0f} %")
+    same = same_for_all([_taken(record) for record in answered(records)])
+    agreement = unmeasurable([consistency(_taken, records)], same)
+    agreement += [worst_case(right_option, records), spread(right_option, records)]
+    return accuracy, unmeasurable(agreement, _as_by_chance(accuracy[0], chance))
+
+
+def _taken(record: Record) -> str:
+    return str(record.scores["option_taken"])
+
+
+def _as_by_chance(accuracy: Figure, chance: float) -> str:
+    """Why it is no merit that the form of a question makes no difference: it may itself be ignored; or ""."""
+    if accuracy.estimate and accuracy.estimate.low > chance:
+        return ""
+    return f"its accuracy is not surely above chance, {100 * chance:.0f} %"
 
 
 def _spread_label(observations: Sequence[Observation]) -> str:
@@ -123,15 +150,21 @@ def unmeasurable(figures: Sequence[Figure], why: str) -> list[Figure]:
 
 def _nothing_to_lose(score: Score, values: Sequence[float]) -> str:
     """Why equal answers in all forms of a question are no merit, or ""."""
-    if not values or fmean(values) > FLOOR:
+    good = [abs(value - _bad_end(score)) for value in values]
+    if not good or fmean(good) > FLOOR:
         return ""
-    return f"{score.name.replace('_', ' ')} holds for only {sum(values):.0f} of {len(values)} answers"
+    return f"only {sum(good):.0f} of {len(good)} answers are good by {score.name.replace('_', ' ')!r}"
 
 
 def _value(score: Score, record: Record) -> float:
     """What could not be read counts as the bad end, as it does in every mean."""
     value = record.scores.get(score.name)
-    return float(value) if value is not None else float(score.meaning.low)
+    return float(value) if value is not None else _bad_end(score)
+
+
+def _bad_end(score: Score) -> float:
+    """Of a score whose range has one, as all have whose values are shares."""
+    return float(bad_end(score.meaning, score.meaning.better))
 
 
 def _of_question(record: Record, value: float, against: float = 1.0) -> Observation:

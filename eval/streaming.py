@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from eval.completions import error_message, logprob_mean_and_min
+from eval.completions import MALFORMED, error_message, logprob_mean_and_min, token_counts
 from eval.replies import Answer, NoAnswer
 
 DONE = b"[DONE]"
@@ -17,18 +17,18 @@ async def read_stream(chunks: AsyncIterator[bytes], started: float) -> Answer:
     Raises `NoAnswer` for an error event, events of another shape, and a stream that ends before the answer does.
     """
     pieces = _Pieces()
-    async for data in _events(chunks):
-        if data == DONE:
-            break
-        seconds = time.perf_counter() - started
-        try:
+    try:
+        async for data in _events(chunks):
+            if data == DONE:
+                break
+            seconds = time.perf_counter() - started
             event = json.loads(data)
             if event.get("error"):
                 raise NoAnswer(f"the stream says: {error_message(data)}")
             pieces.add(event, seconds)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            raise NoAnswer("the stream is not one of chat completion chunks") from None
-    return pieces.answer(time.perf_counter() - started)
+        return pieces.answer(time.perf_counter() - started)
+    except MALFORMED:
+        raise NoAnswer("the stream is not one of chat completion chunks") from None
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -85,14 +85,15 @@ class _Pieces:
         if self._finish_reason is None:
             raise NoAnswer("the stream ended before the answer did")
         mean, lowest = logprob_mean_and_min(self._logprobs)
+        prompt_tokens, completion_tokens = token_counts(self._usage)
         return Answer(
             text=self._text,
             tool_calls=[call for _, call in sorted(self._calls.items())],
             finish_reason=self._finish_reason,
             logprob_mean=mean,
             logprob_min=lowest,
-            prompt_tokens=self._usage.get("prompt_tokens"),
-            completion_tokens=self._usage.get("completion_tokens"),
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
             latency_s=round(seconds, 5),
             token_times_s=self._times_s,
         )

@@ -15,13 +15,11 @@ tasks:
 import importlib
 import pkgutil
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import eval.suites
-from eval.figures import Section
-from eval.records import Record
 from eval.task import Task
 from serving.errors import UserError
 
@@ -38,8 +36,13 @@ class Suite:
     tasks: Sequence[Task]
     headlines: Sequence[str] = ()
     """Keys of the figures ("<task>.<key>") that a report shows first, the most decisive one first."""
-    figures: Callable[[Sequence[Record]], list[Section]] | None = None
-    """What the records of several tasks say together, if anything."""
+    joined_from: Sequence[str] = ()
+    """The names of the suites that it is made of; none where it is one itself."""
+
+    @property
+    def names(self) -> list[str]:
+        """What `joined` makes it from."""
+        return list(self.joined_from) or [self.name]
 
 
 def suite_names() -> list[str]:
@@ -73,10 +76,16 @@ def _written_in_python(path: Path) -> Suite:
         raise UserError(f"The suite {path} cannot be used: {type(error).__name__}: {error}.") from None
     match bound.get("SUITE"), bound.get("TASK"):
         case Suite() as suite, _:
-            return replace(suite, name=str(path.absolute()))
+            pass
         case None, Task() as task:
-            return Suite(str(path.absolute()), task.about, (task,))
-    raise UserError(f"The suite {path} cannot be used: bind SUITE to a Suite in it, or TASK to a Task.")
+            suite = Suite("", task.about, (task,))
+        case _:
+            raise UserError(f"The suite {path} cannot be used: bind SUITE to a Suite in it, or TASK to a Task.")
+    if dotted := next((task.name for task in suite.tasks if "." in task.name), None):
+        raise UserError(
+            f"The suite {path} cannot be used: the task {dotted!r} has a dot in its name, which ends it in keys."
+        )
+    return replace(suite, name=str(path.absolute()))
 
 
 def joined(names: Sequence[str]) -> Suite:
@@ -85,11 +94,10 @@ def joined(names: Sequence[str]) -> Suite:
     if len(suites) == 1:
         return suites[0]
     tasks = {task.name: task for suite in suites for task in suite.tasks}
-    shared = [suite.figures for suite in suites if suite.figures]
     return Suite(
         name="+".join(suite.name for suite in suites),
         about=" ".join(suite.about for suite in suites),
         tasks=tuple(tasks.values()),
         headlines=tuple(dict.fromkeys(key for suite in suites for key in suite.headlines)),
-        figures=lambda records: [section for summarise in shared for section in summarise(records)],
+        joined_from=tuple(suite.name for suite in suites),
     )

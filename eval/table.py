@@ -9,7 +9,7 @@ NOT_MEASURABLE = "not measurable"
 
 
 def render(sections: Sequence[Section]) -> str:
-    """One aligned table: label, value, 95 % interval, answers; errors and an example where there are any."""
+    """One aligned table: label, value, 95 % interval, answers; errors, unreadable answers and an example, if any."""
     width = max((len(figure.label) for section in sections for figure in section.figures), default=0) + 2
     head = f"{'':{width}}{'value':>8}  {'95 % interval':<15}{'n':>6}"
     blocks = []
@@ -22,6 +22,7 @@ def render(sections: Sequence[Section]) -> str:
 
 def _cells(figure: Figure) -> str:
     tail = f"  {figure.errors} error{'s' * (figure.errors > 1)}" if figure.errors else ""
+    tail += f"  {figure.unparsed} unreadable" if figure.unparsed else ""
     tail += f"  {textwrap.shorten(figure.example, 70)}" if figure.example else ""
     if figure.estimate is None:
         return f"{NOT_MEASURABLE:>25}{figure.n:>6}{tail}  ({figure.why_not})"

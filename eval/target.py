@@ -5,12 +5,12 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
 
-from eval.completions import error_message, read_answer
+from eval.completions import MALFORMED, error_message, read_answer
 from eval.likelihood.endpoint import Endpoint
 from eval.replies import Answer, NoAnswer, Refused, Reply
 from eval.requests import Generate, Request
@@ -51,12 +51,12 @@ class Target:
         self._api_key = api_key
         self._random = random.Random()
         self._answered = False
+        self._gives_logprobs: bool | None = None
         self._given_up = 0
         self._likelihoods = Endpoint(self)
 
     async def __aenter__(self) -> "Target":
         self._session = _session(self._api_key)
-        self._opened = time.perf_counter()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,11 +68,26 @@ class Target:
         Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be: a wrong key or
         model, or an endpoint that is gone for longer than all the waits.
         """
-        if isinstance(request, Generate) and request.body.get("stream"):
-            return await self._post("/chat/completions", request.body, self._receive_stream)
-        if isinstance(request, Generate):
-            return await self.post("/chat/completions", request.body, read_answer)
-        return await self._likelihoods.score(request)
+        if not isinstance(request, Generate):
+            return await self._likelihoods.score(request)
+        if not request.body.get("logprobs"):
+            return await self._chat(request.body)
+        if self._gives_logprobs is not False:
+            try:
+                answer = await self._chat(request.body)
+                self._gives_logprobs = True
+                return answer
+            except Refused as refusal:
+                if self._gives_logprobs or "logprobs" not in str(refusal):
+                    raise
+                # A server that refuses them from the first is asked without: figures that need them have no answers.
+                self._gives_logprobs = False
+        return await self._chat(_without_logprobs(request.body))
+
+    async def _chat(self, body: dict) -> Answer:
+        if body.get("stream"):
+            return await self._post("/chat/completions", body, _receive_stream)
+        return await self.post("/chat/completions", body, read_answer)
 
     async def post(self, path: str, body: dict, read: Callable[[bytes, float], T]) -> T:
         """Send `body` with the model's name to `path` and return what `read(content, seconds)` makes of the response.
@@ -85,10 +100,6 @@ class Target:
             return read(content, time.perf_counter() - started)
 
         return await self._post(path, body, receive)
-
-    async def _receive_stream(self, response: aiohttp.ClientResponse, started: float) -> Answer:
-        answer = await read_stream(response.content.iter_any(), started)
-        return replace(answer, started_s=round(started - self._opened, 5))
 
     async def _post(self, path: str, body: dict, receive: Receive) -> T:
         for attempt in range(1, ATTEMPTS + 1):
@@ -137,6 +148,14 @@ class Target:
         return self._random.uniform(0.5, 1.0) * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
 
 
+async def _receive_stream(response: aiohttp.ClientResponse, started: float) -> Answer:
+    return await read_stream(response.content.iter_any(), started)
+
+
+def _without_logprobs(body: dict) -> dict:
+    return {name: value for name, value in body.items() if name not in ("logprobs", "top_logprobs")}
+
+
 def served_model(base_url: str, wanted: str | None, api_key: str | None = None) -> str:
     """The id of the model to ask for: `wanted`, or the only one that `base_url`/models lists.
 
@@ -170,8 +189,8 @@ async def _get(url: str, api_key: str | None) -> tuple[int, bytes]:
 
 def _model_ids(content: bytes) -> list[str]:
     try:
-        return [model["id"] for model in json.loads(content)["data"]]
-    except (ValueError, KeyError, TypeError):
+        return [str(model["id"]) for model in json.loads(content)["data"]]
+    except MALFORMED:
         return []
 
 

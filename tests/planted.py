@@ -61,7 +61,6 @@ def write_exam(path: Path) -> Path:
             "entity": fact.country,
             "subject": SUBJECT,
             "relation": RELATION,
-            "wording": "planted",
         }
         for fact in facts()
     ]

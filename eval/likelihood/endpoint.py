@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
+from eval.completions import MALFORMED
 from eval.likelihood.letters import letters_body, read_letter
 from eval.likelihood.split import NOT_FINITE, Piece, Reader, Text, pieces, scored, texts
 from eval.replies import NoAnswer, Refused, Scored
@@ -51,7 +52,7 @@ class Endpoint:
                 self._way = self._way or await self._find_way()
         try:
             return await self._way(request)
-        except (KeyError, IndexError, TypeError, ValueError):
+        except MALFORMED:
             raise NoAnswer("the answer is not the completion with log-probabilities that was asked for") from None
 
     async def _find_way(self) -> Way:
@@ -65,13 +66,14 @@ class Endpoint:
         try:
             choices, _ = await self._server.post("/completions", {"prompt": "one two three"} | ECHO, _choices)
             text, logprobs = choices[0]["text"], choices[0]["logprobs"]["token_logprobs"]
+            given = any(logprob is not None for logprob in logprobs[:-1])
         except Refused as refusal:
             if VLLM_NOT_FINITE in str(refusal):
                 raise NoAnswer(NOT_FINITE) from None
             return False
-        except (KeyError, IndexError, TypeError):
+        except MALFORMED:
             return False
-        return text.startswith("one two three") and any(p is not None for p in logprobs[:-1])
+        return text.startswith("one two three") and given
 
     async def _reader(self) -> Reader | None:
         """What vLLM says of its model; None where the server is another."""
@@ -81,7 +83,7 @@ class Endpoint:
             text = await self._server.post(DETOKENIZE, {"tokens": [prefix]}, _json)
             # Of what vLLM reads it must be able to generate one more, and the last token scored is read as well.
             return Reader(prefix, text["prompt"], empty["max_model_len"] - 2)
-        except (Refused, KeyError, IndexError, TypeError):
+        except (Refused, *MALFORMED):
             return None
 
     async def _end_token(self) -> int:
@@ -151,15 +153,20 @@ def _finite(logprobs: Sequence[float | None]) -> list[float]:
 
 def _choices(content: bytes, latency_s: float) -> tuple[list[dict], float]:
     body = _json(content, latency_s)
-    if not isinstance(body.get("choices"), list):
-        raise NoAnswer("the answer is not a completion")
-    return sorted(body["choices"], key=lambda choice: choice["index"]), round(latency_s, 4)
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not all(_is_choice(choice) for choice in choices):
+        raise NoAnswer("the answer is not a completion: its choices have no text or no index")
+    return sorted(choices, key=lambda choice: choice["index"]), round(latency_s, 4)
+
+
+def _is_choice(choice: Any) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("text"), str) and isinstance(choice.get("index"), int)
 
 
 def _json(content: bytes, latency_s: float) -> dict[str, Any]:
     try:
         body = json.loads(content)
-    except ValueError:
+    except MALFORMED:
         raise NoAnswer("the answer is not JSON") from None
     if not isinstance(body, dict):
         raise NoAnswer("the answer is not a JSON object")

@@ -9,8 +9,15 @@ from eval.replies import NoAnswer, Scored
 from eval.requests import Choose
 from prompts.library import probe
 
-_ALONE = re.compile(r"\W*([A-Z])\W*|\W*([A-Z])[.):]\s.*", re.DOTALL)
-_NAMED = re.compile(r"\b(?:answer|option|letter|choice)(?: is)?:? \W*([A-Z])\b", re.IGNORECASE)
+_ALONE = re.compile(r"\W*([A-Za-z])\W*")
+_COMMA = r",(?! [A-HJ-Z]\b)"  # "B, I think", but not "A, B or C"
+_STARTS = re.compile(rf"\W*([A-Z])(?:[.):]\W*|{_COMMA}|\s+-+)\s")
+# A capital that is no word of the sentence: a mark or the end follows, unlike in "the answer is: A plant" or "is I'm".
+_MARK = rf"(?:[.:;!?)\]*\"]|'(?!\w)|{_COMMA}|\s+-+\s|\s*$)"
+_NAMED = re.compile(
+    rf"\b(?i:answer|choice|is|be|say|think|choose|chose|pick|select|go with)\W*\b([A-Z])(?={_MARK})|"
+    r"\b(?i:option|letter)\W+([A-Z])\b"
+)
 
 
 def letters_body(request: Choose) -> dict:
@@ -36,8 +43,11 @@ def read_letter(request: Choose, content: bytes, latency_s: float) -> Scored:
 
 
 def letter_in(text: str) -> str | None:
-    """The letter that an answer names, as its only one, as the start of a line "B. ...", or as "the answer is B"."""
-    found = _ALONE.fullmatch(text.strip()) or _NAMED.search(text)
+    """The letter that an answer names, as its only one, as the start of a line "B. ...", or as "the answer is B".
+
+    Inside a sentence only a capital is a letter: "a" is an article there.
+    """
+    found = _ALONE.fullmatch(text) or _STARTS.match(text) or _NAMED.search(text)
     return next(filter(None, found.groups())).upper() if found else None
 
 

@@ -173,14 +173,11 @@ class Page:
         for section in self.result.sections:
             name = section.figures[0].key.split(".")[0]
             grouped.setdefault(name, []).append(self._block(section, numbers))
-        return [self._chapter(name, tasks.get(name), blocks) for name, blocks in grouped.items()]
+        return [self._chapter(tasks[name], blocks) for name, blocks in grouped.items()]
 
-    def _chapter(self, key: str, task: Task | None, blocks: Sequence[Block]) -> Chapter:
-        headlines = self.result.suite.headlines
-        if task is None:
-            return Chapter(key, "", blocks, (), headlines)
-        records = [record for record in self.result.records if record.task == key]
-        return Chapter(key, task.about, blocks, rewordings(task, records), headlines)
+    def _chapter(self, task: Task, blocks: Sequence[Block]) -> Chapter:
+        records = [record for record in self.result.records if record.task == task.name]
+        return Chapter(task.name, task.about, blocks, rewordings(task, records), self.result.suite.headlines)
 
     def _block(self, section: Section, numbers: Mapping[str, int]) -> Block:
         known = self.baseline.figures if self.baseline else {}
@@ -223,7 +220,7 @@ class Page:
     @property
     def unasked(self) -> int:
         """Questions that an interrupted run has not come to."""
-        return sum(task["cases"] for task in self.result.identity["tasks"].values()) - len(self.result.records)
+        return self.result.unasked
 
     @cached_property
     def error_kinds(self) -> list[tuple[str, int]]:

@@ -76,7 +76,7 @@ def _rewording(score: str, rows: Sequence[Row], columns: Sequence[str]) -> Rewor
     caption = f"{counted(len(rows), 'question')} in {len(columns)} forms, the worst first, by the score “{score}”."
     if len(rows) > MOST_ROWS:
         caption += f" The {counted(len(rows) - MOST_ROWS, 'best question')} left out."
-    missed = [row for row in rows if any(_kind(cell) != "right" for cell in row.cells.values())]
+    missed = [row for row in rows if not {"wrong", "refused"}.isdisjoint(map(_kind, row.cells.values()))]
     title = f"{score}: questions by variants"
     drawing = plots.heat_map(title, drawn, [_name(column) for column in columns])
     worst = [(row.question, _different(row)) for row in missed[:SHOWN_IN_FULL]]

@@ -8,11 +8,15 @@ from typing import Any
 from eval.figures import Figure, unit_of
 from eval.records import Record
 from eval.replies import Answer, Reply
-from eval.requests import Choose, Generate, Likelihood, Request
+from eval.requests import Choose, Generate, Likelihood, Request, request_digest
 from eval.result import Result
 from eval.task import Task
 
 LONGEST_TEXT = 4000
+NOT_AS_SENT = (
+    "not as sent",
+    "The task or its prompt files have changed since this was asked: what follows is what they would send today.",
+)
 WANTED = ("answers", "answer", "tool", "best_answer", "correct_answers")
 """Fields of samples that say what the answer should have been, whichever suite they are of."""
 
@@ -62,14 +66,12 @@ class Places:
         for place, record in enumerate(records):
             for name in dict.fromkeys((unit_of(record), record.id, record.cluster)):
                 self._places.setdefault((record.task, name), []).append(place)
-        self._tasks = list(dict.fromkeys(record.task for record in records))
 
     def of(self, figure: Figure) -> Iterable[tuple[int, int]]:
         """(number of the observation, number of a record) of the records behind the figure."""
-        own = figure.key.split(".")[0]
-        tasks = [own] if own in self._tasks else self._tasks
+        task = figure.key.split(".")[0]
         for number, observation in enumerate(figure.observations):
-            found = (self._places.get((task, name)) for name in observation[:2] for task in tasks)
+            found = (self._places.get((task, name)) for name in observation[:2])
             yield from ((number, place) for place in next(filter(None, found), ()))
 
 
@@ -103,6 +105,8 @@ def _sample(task: Task, record: Record, before: Record | None, plain: bool, text
     seeded = record.sample | {"seed": record.repeat} if task.repeats > 1 else record.sample
     request = task.asking(seeded, plain)
     turns = prompt_of(request)
+    if request_digest(request) != record.request:
+        turns = [NOT_AS_SENT, *turns]
     told = _told(record.sample, [said for _, said in turns])
     wanted = [_wanted(record.sample[name]) for name in WANTED if record.sample.get(name)]
     fields = {"id": record.id, "p": [[role, texts.number(said)] for role, said in turns]}

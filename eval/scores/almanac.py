@@ -2,23 +2,30 @@
 
 from eval.replies import Answer
 from eval.scores.premises import premise_outcome
-from eval.scores.refusal import refuses
+from eval.scores.refusal import denies_existence, refuses
+from eval.scores.rivals import rivals_of, states_rival
 from eval.scores.score import Sample, score
 from eval.scores.tools import calls_nothing, tool_match
 from eval.scores.values import states_value
 from eval.scores.verdict import verdict
 
+MADE_UP = "made_up"
+"""What the exam says is "known" of made-up names and near misses."""
+
 
 @score(
-    formula="refused if the answer says that it doesn't know, else right if it states an alias of the value, or wrong",
+    formula="refused if the answer says that it doesn't know, else right if it states an alias of the value and none "
+    'of the others that the sample knows ("wrong", "values"), or wrong',
     source="exact match with aliases as in TriviaQA (Joshi et al. 2017, arXiv:1705.03551), made strict",
-    caveat="surface only: a synonym that is not listed is missed, and a value said in passing is counted",
+    caveat="surface only: a synonym that is not listed is missed, and a value said in passing counts, a wrong one too; "
+    "where the sample knows no others, a list of guesses that holds the value is right",
 )
 def fact_outcome(sample: Sample, reply: Answer) -> str:
     if refuses(reply.text):
         return "refused"
-    rivals = sample.get("wrong", ())
-    return "right" if states_value(reply.text, sample["answers"], sample.get("entity", ""), rivals) else "wrong"
+    rivals = [alias for aliases in rivals_of(sample) for alias in aliases]
+    states_right = states_value(reply.text, sample["answers"], sample.get("entity", ""), rivals)
+    return "right" if states_right and not states_rival(reply.text, sample) else "wrong"
 
 
 @score(
@@ -42,12 +49,14 @@ def verdict_given(sample: Sample, reply: Answer) -> str | None:
 
 
 @score(
-    formula='1 if the answer says "I don\'t know" in one of the listed ways and does not go on to answer, else 0',
+    formula='1 if the answer says "I don\'t know" or, of a made-up name, that it does not exist, in one of the listed '
+    "ways, and does not go on to answer, else 0",
     source="phrase lists of this kind are used for SelfAware (Yin et al. 2023, arXiv:2305.18153); this list is ours",
-    caveat="a list of phrases: another way to say it is missed; good only where nothing can be known",
+    caveat="a list of phrases: another way to say it is missed; good only where nothing can be known; it is not "
+    "looked at what it is that doesn't exist",
 )
 def refused(sample: Sample, reply: Answer) -> bool:
-    return refuses(reply.text)
+    return refuses(reply.text) or (sample.get("known") == MADE_UP and denies_existence(reply.text))
 
 
 @score(

@@ -14,12 +14,13 @@ CONSISTENCY = Meaning(
     "a model that is always wrong in the same way is consistent too: read it beside what is right",
 )
 WORST_CASE = Meaning(
-    formula="share of questions that are answered right in every variant",
+    formula="share of questions that are answered right in every variant; where low is good, wrong in any",
     source="worst-case robustness of HELM (Liang et al. 2022, arXiv:2211.09110), by the direction of the score",
     caveat="falls with every variant that is added: compare it only at the same variants",
 )
 DROP = Meaning(
-    formula="mean over questions of (value as asked originally - value in this variant)",
+    formula="mean over questions of (value as asked originally - value in this variant); where low is good, its "
+    "negative",
     source="paired difference; unlike the performance drop rate of PromptBench it is defined at an original of 0",
     caveat="among many variants the largest drop is partly chance: see the spread that chance alone makes",
     better="low",

@@ -24,11 +24,11 @@ _FUNCTION_WORD = re.compile(
     re.IGNORECASE,
 )
 _TEXT = r"(?:text|passage|note|page|article|paragraph|story)"
-_SAYS = r"(?:say|state|mention|tell|give|name|specify|contain)"
+_SAYS = r"(?:say|state|mention|tell|give|name|specify|contain|provide|include|indicate|reveal)"
 _SILENT = re.compile(
     rf"\b{_TEXT} (?:(?:does|do) not|never) (?:\w+ )?{_SAYS}\b|"
     rf"\b{_TEXT} (?:{_SAYS}s no|has no|says nothing)\b|"
-    r"\b(?:is|are|was|were) not (?:said|stated|mentioned|specified|given in|told in)\b"
+    r"\b(?:is|are|was|were) not (?:said|stated|mentioned|specified|indicated|provided|given in|told in)\b"
 )
 
 

@@ -1,7 +1,5 @@
 """What an answer says, as a name: two answers with the same name mean the same."""
 
-from functools import lru_cache
-
 from eval.replies import Answer
 from eval.scores.refusal import refuses
 from eval.scores.score import Sample, score
@@ -20,14 +18,10 @@ REFUSAL = "refusal"
 def stated(sample: Sample, reply: Answer) -> str:
     if refuses(reply.text):
         return REFUSAL
-    entity, text = sample.get("entity", ""), words(reply.text)
-    values = [aliases for aliases in sample.get("values", ()) if any(_words(alias) in text for alias in aliases)]
+    entity, values = sample.get("entity", ""), sample.get("values", ())
     said = [aliases for aliases in values if states_value(reply.text, aliases, entity, _others(values, aliases))]
-    return " + ".join(sorted(f"={aliases[0]}" for aliases in said)) or text
+    return " + ".join(sorted(f"={aliases[0]}" for aliases in said)) or words(reply.text)
 
 
 def _others(values: list[list[str]], own: list[str]) -> list[str]:
     return [alias for aliases in values if aliases is not own for alias in aliases]
-
-
-_words = lru_cache(maxsize=65536)(words)

@@ -15,7 +15,7 @@ _CONTRACTIONS = (
     (r"\b(i)'m\b", r"\1 am"),
     (r"'ve\b", " have"),
     (r"'re\b", " are"),
-    (r"\b(that|it|this|which)'s\b", r"\1 is"),
+    (r"\b(that|it|this|which|there)'s\b", r"\1 is"),
     (r"'s\b", ""),
 )
 # Marks that belong to a value: inside a number, before a domain (".fr"), inside a compound, a minus sign.

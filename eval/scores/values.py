@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from eval.scores.refusal import refuses
 from eval.scores.text import plain, words
@@ -19,13 +20,23 @@ _REPORTED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ASKED = re.compile(rf"{_IN_SENTENCE}\?")
-_NOT_SO = r"(?:not (?:true|right|correct|the case) that|(?:false|wrong|incorrect) that|not (?:think|believe))"
-_CALLED_FALSE = re.compile(rf"{_IN_SENTENCE}\b{_NOT_SO}\b{_IN_SENTENCE}", re.IGNORECASE)
-_DENIED_BEFORE = re.compile(
-    r"\b(?:not|never|instead of|rather than|no longer)(?: (?:the|a|an|in|called|named|really))* ?$", re.IGNORECASE
+_NOT_SO = (
+    r"(?:not (?:true|right|correct|the case) that|(?:false|wrong|incorrect) that|not (?:think|believe)|"
+    r"i (?:(?:really|highly|strongly|very much) )?doubt)"
 )
+_CALLED_FALSE = re.compile(rf"{_IN_SENTENCE}\b{_NOT_SO}\b{_IN_SENTENCE}", re.IGNORECASE)
+_ADVERB = r"(?:really|actually|exactly|quite|even|necessarily|currently|officially|yet)"
+_NOT = rf"(?:not(?! only\b| just\b| merely\b)|never|no longer)(?: {_ADVERB})*"
+# What makes the next word something else than the value: a denial, also of a list ("not Lyon nor Paris"), an exception,
+# or a time that is over.
+_DENIED_BEFORE = re.compile(
+    rf"\b(?:{_NOT}|hardly|neither|nor|not (?:[\w-]+ )?or|instead of|rather than|anything but|(?<!none )other than|"
+    r"except|unlike|used to|formerly|previously)(?: (?:the|a|an|in|be|have|been|called|named))* ?$",
+    re.IGNORECASE,
+)
+_VERB = r"(?:is|was|are|were|does|did|can|could|has|would)"
 _DENIED_AFTER = re.compile(
-    r"^ (?:(?:is|was|are|were|does|did)(?: \w+)? not\b|(?:is|was) (?:wrong|false|incorrect)\b)", re.IGNORECASE
+    rf"^ (?:{_VERB}(?: \w+)? {_NOT}\b|(?:is|was) (?:wrong|false|incorrect)\b|used to be\b)", re.IGNORECASE
 )
 
 
@@ -35,13 +46,15 @@ def states_value(answer: str, aliases: Sequence[str], entity: str = "", rivals: 
     Formula: after normalising (`eval.scores.text`) an alias stands as whole words, a number as a whole number of the
     same size ("-4" and "14" are not "4", "4.0" is). One mention of `entity` is set aside first, so "the capital of
     Luxembourg is big" does not state "Luxembourg", except where the answer is nothing but the value. Reported claims
-    ("You say Lyon"), denials ("not Lyon", "Lyon is not") and questions do not state anything. A mention inside a longer
-    one of `rivals` belongs to the rival ("Sudan" in "South Sudan"). Single letters, and codes of two characters with a
-    capital ("In", "He"), must match in case too; a value without letters or digits ("°") must stand as it is.
+    ("You say Lyon"), denials ("not Lyon", "Lyon is not", "neither Lyon", "used to be Lyon") and questions do not state
+    anything. A mention inside a longer one of `rivals` belongs to the rival ("Sudan" in "South Sudan"). Single letters,
+    and codes of two characters with a capital ("In", "He"), must match in case too; a value without letters or digits
+    ("°") must stand as it is.
     Source: exact match with aliases as in TriviaQA (Joshi et al. 2017, arXiv:1705.03551), made strict.
-    Caveat: surface only; a synonym that is not listed is missed, and a value said in passing is counted.
+    Caveat: surface only; a synonym that is not listed is missed, so is a denial in other words, and a value said in
+    passing or in a list of guesses is counted: `eval.scores.rivals` looks for other values beside it.
     """
-    assertions = _CALLED_FALSE.sub(" ", _ASKED.sub(" ", _REPORTED.sub(" ", plain(answer))))
+    assertions = _assertions(answer)
     return any(_stands(assertions, alias, entity, rivals) for alias in aliases)
 
 
@@ -64,20 +77,30 @@ def affirms(answer: str, wrong: Sequence[str], right: Sequence[str], entity: str
     return states_wrong or verdict(answer) == "yes"
 
 
+@lru_cache(maxsize=4096)
+def _assertions(answer: str) -> str:
+    """What `answer` says itself, without questions, reports and what it calls false."""
+    return _CALLED_FALSE.sub(" ", _ASKED.sub(" ", _REPORTED.sub(" ", plain(answer))))
+
+
 def _stands(assertions: str, alias: str, entity: str, rivals: Sequence[str]) -> bool:
     fold = len(alias) > 2 or (len(alias) == 2 and not any(c.isupper() for c in alias))
-    text, value = words(assertions, fold), _value(alias, fold)
+    text, value = words(assertions, fold), without_article(alias, fold)
     if not value:
         return bool(alias.strip()) and alias.strip() in assertions
-    entities = _mentions(text, _value(entity, fold))
-    longer = [s for rival in rivals for s in _mentions(text, _value(rival, fold)) if len(rival) > len(alias)]
+    entities = _mentions(text, without_article(entity, fold))
+    spans = _mentions(text, value)
+    longer = [
+        s for rival in rivals if spans for s in _mentions(text, without_article(rival, fold)) if len(rival) > len(alias)
+    ]
     return text == value or any(
         not _denied(text, span) and not _is_echo(span, entities) and not any(_inside(span, s) for s in longer)
-        for span in _mentions(text, value)
+        for span in spans
     )
 
 
-def _value(alias: str, fold: bool) -> str:
+@lru_cache(maxsize=65536)
+def without_article(alias: str, fold: bool = True) -> str:
     """The name or value without the article that it may carry."""
     return re.sub(r"^(?:the|a|an) (?=\S)", "", words(alias, fold), flags=re.IGNORECASE)
 
@@ -88,6 +111,8 @@ def _mentions(text: str, value: str) -> list[Span]:
         return []
     if _NUMBER.fullmatch(value):
         return [m.span() for m in _NUMBER.finditer(text) if Decimal(m[0]) == Decimal(value)]
+    if re.split("[ -]", value.lstrip("-"), maxsplit=1)[0] not in text:
+        return []
     pattern = re.sub(r"(?<=\w)(?:\\ |\\-)", "[ -]", re.escape(value))
     return [m.span() for m in re.finditer(rf"(?<![\w./-]){pattern}(?![\w-]|[.,/]\d)", text)]
 

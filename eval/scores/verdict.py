@@ -1,16 +1,18 @@
-"""Does an answer say yes or no to a claim?"""
+"""Does an answer say yes or no, to a claim or to a question?"""
 
 import re
 from typing import Literal
 
+from eval.replies import Answer
 from eval.scores.refusal import refuses
+from eval.scores.score import Sample, score
 from eval.scores.text import plain
 
 _ABOUT = r"(?:that|this|it|which|you|your (?:claim|statement|friend|teacher|book))"
 _DEGREE = r"(?:quite |indeed |absolutely |completely |also )?"
 _TRUE, _FALSE = r"(?:right|correct|true)", r"(?:wrong|incorrect|false|mistaken)"
 _STARTS = r"^\W*(?:well,? )?"
-_ENDS_WORD = r"(?=\s*(?:[,.!;:]|-|$)| (?:it|the|that|this|you)\b)"
+_ENDS_WORD = r"(?=\s*(?:[,.!;:]|$)| - | (?:it|the|that|this|you)\b)"
 _YES = (
     rf"{_STARTS}(?:yes|yeah|yep|indeed|exactly|of course){_ENDS_WORD}",
     rf"{_STARTS}{_TRUE}(?=\s*(?:[,.!;:]|$))",
@@ -27,6 +29,7 @@ _NO = (
 )
 _SAYS_YES, _SAYS_NO = re.compile("|".join(_YES)), re.compile("|".join(_NO))
 _DENIES = re.compile(r"\bnot\b(?! only)")
+_YES_OR_NO = re.compile(rf"{_STARTS}(yes|no){_ENDS_WORD}|(?<![\w-])(?<!or )(?<!and )(yes|no)\W*$")
 
 
 def verdict(answer: str) -> Literal["yes", "no"] | None:
@@ -43,4 +46,16 @@ def verdict(answer: str) -> Literal["yes", "no"] | None:
     said = {word for word, pattern in (("yes", _SAYS_YES), ("no", _SAYS_NO)) if pattern.search(text)}
     if not said and _DENIES.search(text):
         return "no"
+    return said.pop() if len(said) == 1 else None
+
+
+@score(
+    formula='"yes" or "no" if the answer starts or ends with it, unread otherwise and where it gives both',
+    source="ours, for questions that ask for one of the two words, as HaluEval does (Li et al. 2023, arXiv:2305.11747)",
+    caveat='"correct", "true" or "false" is unread: it may speak of the question or of what the question is about',
+    better="",
+)
+def yes_or_no(sample: Sample, reply: Answer) -> str | None:
+    text = " ".join(plain(reply.text).casefold().split())
+    said = {word for found in _YES_OR_NO.finditer(text) for word in found.groups() if word}
     return said.pop() if len(said) == 1 else None

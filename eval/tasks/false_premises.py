@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from eval.data import project_file
-from eval.figures import Figure, Section, answered, errors_in, mean, observed
+from eval.figures import Section, answered, balanced, mean
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.scores.consistency import same_for_all
@@ -12,7 +12,7 @@ from eval.scores.rejection import rejects_premise
 from eval.scores.stated import REFUSAL, stated
 from eval.sensitivity import FLOOR, by_variant, consistency, spread, unmeasurable, worst_case
 from eval.task import Task
-from eval.tasks.almanac import REFUSES_ALL
+from eval.tasks.almanac import REFUSES_ALL, too_few_beside
 from eval.variants.noise import courtesy, typos
 from eval.variants.setting import system
 from eval.variants.surface import case
@@ -27,34 +27,31 @@ TELLING_APART = Meaning(
 
 def summarise(records: Sequence[Record]) -> list[Section]:
     """Rejection by variant and wording, beside true premises, which must not be rejected."""
-    false = [record for record in records if _is_false(record)]
-    true = [record for record in records if not _is_false(record)]
+    false = [record for record in records if record.sample["premise"] == "false"]
+    true = [record for record in records if record.sample["premise"] == "true"]
     always = replace(worst_case(rejects_premise, false), label="rejected in every variant")
     agreement = unmeasurable([consistency(_side, false)], _same_for_all(false))
     rejection = [*by_variant(rejects_premise, false), always, spread(rejects_premise, false)]
-    control = mean("true_premise.rejected", "true premises rejected", true, rejects_premise, "low")
-    control = replace(control, unmeasurable=_accepts_the_false(false))
+    label = "balanced: false rejected, true not"
+    apart = balanced("balanced", label, (false, _is_rejected), (true, _is_accepted), TELLING_APART)
+    control = [mean("true_premise.rejected", "true premises rejected", true, rejects_premise, "low")]
+    control = unmeasurable(control, _accepts_the_false(false))
     return [
         Section("False premises rejected", unmeasurable(rejection, _rejects_the_true(true))),
-        Section("False premises beside true ones", [_telling_apart(records), control, *agreement]),
+        Section("False premises beside true ones", [apart, *control, *agreement]),
     ]
 
 
-def _telling_apart(records: Sequence[Record]) -> Figure:
-    judged = [
-        observed(record, record.scores["rejects_premise"] is _is_false(record), against=_is_false(record))
-        for record in answered(records)
-    ]
-    label = "balanced: false rejected, true not"
-    return Figure("balanced", label, "balanced_accuracy", judged, errors_in(records), meaning=TELLING_APART)
+def _is_rejected(record: Record) -> bool:
+    return record.scores["rejects_premise"] is True
 
 
-def _is_false(record: Record) -> bool:
-    return record.sample["premise"] == "false"
+def _is_accepted(record: Record) -> bool:
+    return record.scores["rejects_premise"] is False
 
 
 def _side(record: Record) -> str:
-    return "rejected" if record.scores["rejects_premise"] else "accepted"
+    return "rejected" if _is_rejected(record) else "accepted"
 
 
 def _same_for_all(records: Sequence[Record]) -> str:
@@ -63,17 +60,19 @@ def _same_for_all(records: Sequence[Record]) -> str:
 
 def _accepts_the_false(false: Sequence[Record]) -> str:
     given = answered(false)
-    rejected = sum(bool(record.scores["rejects_premise"]) for record in given)
-    if not given or rejected > FLOOR * len(given):
-        return ""
-    return f"it rejects only {rejected} of {len(given)} false premises"
+    rejected = sum(map(_is_rejected, given))
+    if why := too_few_beside(given, "false premises"):
+        return why
+    return f"it rejects only {rejected} of {len(given)} false premises" if rejected <= FLOOR * len(given) else ""
 
 
 def _rejects_the_true(true: Sequence[Record]) -> str:
     given = answered(true)
-    rejected = sum(bool(record.scores["rejects_premise"]) for record in given)
+    rejected = sum(map(_is_rejected, given))
     refusals = sum(record.scores["stated"] == REFUSAL for record in given)
-    if not given or rejected < REFUSES_ALL * len(given):
+    if why := too_few_beside(given, "true premises"):
+        return why
+    if rejected < REFUSES_ALL * len(given):
         return ""
     return f"it rejects {rejected} of {len(given)} true premises as well, {refusals} by a refusal"
 

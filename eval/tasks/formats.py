@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from eval.data import Inputs, public_rows
-from eval.figures import Section, answered
+from eval.figures import Section
 from eval.records import Record
 from eval.requests import choice
-from eval.scores.consistency import same_for_all
 from eval.scores.options import option_taken, right_option
 from eval.scores.score import Sample
-from eval.sensitivity import by_variant, consistency, spread, unmeasurable
+from eval.sensitivity import of_options
 from eval.task import Task, Variant
 from eval.variants.formats import formatted
 from eval.variants.setting import both, choice_order
@@ -27,14 +26,8 @@ def questions(inputs: Inputs) -> list[Sample]:
 
 def summarise(records: Sequence[Record], title: str) -> list[Section]:
     """The question as it is lists no options: it is no format, and stays outside."""
-    listed = [record for record in records if record.variant]
-    accuracy = by_variant(right_option, listed, label=f"all, chance {100 / CHOICES:.0f} %")
-    agreement = unmeasurable([consistency(_taken, listed)], same_for_all([_taken(r) for r in answered(listed)]))
-    return [Section(title, [*accuracy, *agreement, spread(right_option, listed)])]
-
-
-def _taken(record: Record) -> str:
-    return str(record.scores["option_taken"])
+    accuracy, agreement = of_options([record for record in records if record.variant], CHOICES)
+    return [Section(title, [*accuracy, *agreement])]
 
 
 def _arc(name: str, title: str, variants: Sequence[Variant], about: str) -> Task:

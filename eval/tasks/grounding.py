@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from eval.data import Inputs, project_file
-from eval.figures import Figure, Section, answered, errors_in, observed, share
+from eval.figures import Figure, Section, answered, balanced, errors_in, observed, share
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.requests import Request, chat
@@ -48,7 +48,7 @@ def summarise(records: Sequence[Record]) -> list[Section]:
     outcome = grounded_outcome.meaning
     declined = share("unanswerable.declined", "declined where it is silent", unanswerable, _declined, meaning=outcome)
     figures = [
-        _balanced(answerable, unanswerable),
+        balanced("balanced", "balanced: both right", (answerable, _right), (unanswerable, _declined), BALANCED),
         share("answerable.right", "right where the passage answers", answerable, _right, meaning=outcome),
         replace(declined, unmeasurable=refuses_all(answerable, _declined, "answerable questions")),
         _supported(records),
@@ -65,13 +65,6 @@ TASK = Task(
     figures=summarise,
     about="does the model keep to a text that it is given, and say so where the text is silent?",
 )
-
-
-def _balanced(answerable: Sequence[Record], unanswerable: Sequence[Record]) -> Figure:
-    judged = [observed(record, _right(record), 1) for record in answered(answerable)]
-    judged += [observed(record, _declined(record), 0) for record in answered(unanswerable)]
-    errors = errors_in(answerable) + errors_in(unanswerable)
-    return Figure("balanced", "balanced: both right", "balanced_accuracy", judged, errors, meaning=BALANCED)
 
 
 def _supported(records: Sequence[Record]) -> Figure:

@@ -9,9 +9,9 @@ from eval.figures import Figure, Section, answered, errors_in, observed, share
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.requests import Request, chat
-from eval.scores.almanac import verdict_given
 from eval.scores.score import Sample
 from eval.scores.text import words
+from eval.scores.verdict import yes_or_no
 from eval.task import Task, Variant
 from prompts.library import probe
 
@@ -33,9 +33,9 @@ YES_RATE = Meaning(
     better="",
 )
 READ = Meaning(
-    formula='share of replies with a "yes" or "no" that can be read, neither both nor a refusal',
+    formula='share of replies that start or end with "yes" or "no", and not with both',
     source="ours",
-    caveat="a list of ways to say it",
+    caveat='a verdict in other words is unread, for "correct" may mean the answer or the reproach',
 )
 LENGTH = Meaning(
     formula="the chance that the made-up answer has more words than the right one of another pair",
@@ -61,20 +61,20 @@ def ask_verdict(sample: Sample, plain: bool) -> Request:
 def summarise(records: Sequence[Record]) -> list[Section]:
     """How well made-up answers are told from right ones, and whether the verdicts are a habit."""
     replied, errors = answered(records), errors_in(records)
-    verdicts = [record.scores["verdict_given"] for record in replied]
+    verdicts = [record.scores["yes_or_no"] for record in replied]
     judged = [
         observed(record, verdict == ("yes" if _is_made_up(record) else "no"), against=_is_made_up(record))
         for record, verdict in zip(replied, verdicts, strict=True)
     ]
     unread = verdicts.count(None)
-    read = [record for record in records if record.status != "ok" or record.scores["verdict_given"]]
+    read = [record for record in records if record.status != "ok" or record.scores["yes_or_no"]]
     lengths = [observed(r, len(words(r.sample["answer"]).split()), against=_is_made_up(r)) for r in replied]
     balanced = Figure("balanced", "balanced accuracy", "balanced_accuracy", judged, errors, unread, meaning=JUDGED)
     figures = [
         replace(balanced, unmeasurable=_hardly_read(unread, len(replied))),
         Figure("length.auroc", "  length alone (AUROC)", "auroc", lengths, errors, better="", meaning=LENGTH),
-        share("yes", "called made up", read, lambda r: r.scores["verdict_given"] == "yes", "", YES_RATE),
-        share("read", "verdicts that can be read", records, lambda r: bool(r.scores["verdict_given"]), meaning=READ),
+        share("yes", "called made up", read, lambda r: r.scores["yes_or_no"] == "yes", "", YES_RATE),
+        share("read", "verdicts that can be read", records, lambda r: bool(r.scores["yes_or_no"]), meaning=READ),
     ]
     return [Section("HaluEval: made-up answers told from right ones", figures)]
 
@@ -84,7 +84,7 @@ TASK = Task(
     data=pairs,
     asking=ask_verdict,
     variants=(Variant(MADE_UP, show_made_up),),
-    scores=(verdict_given,),
+    scores=(yes_or_no,),
     figures=summarise,
     size=200,
     about="can the model tell right answers from made-up ones, with the knowledge before its eyes?",

@@ -82,13 +82,14 @@ def minimal_pairs(
 ) -> Task:
     """The task of telling the "good" sentence of a sample from the "bad" one; each belongs to a "field".
 
-    `before` is scored with each sentence, as a part of it.
+    A "uid" names the template of a pair, if it has one. `before` is scored with each sentence, as a part of it.
     """
     return Task(
         name=name,
         data=data,
         asking=lambda sample, plain: Choose("", (before + sample["good"], before + sample["bad"])),
         scores=(scores.prefers_good,),
+        cluster="uid",
         figures=lambda records: [Section(f"{title}, {_scoring(records)}", _by_field(records))],
         size=size,
         about=about,
@@ -99,10 +100,9 @@ def options(name: str, title: str, file: str, context: str, about: str, size: in
     """The task of choosing among the "choices" of a local copy's rows; "answer" is the index of the right one."""
 
     def figures(records: Sequence[Record]) -> list[Section]:
-        by_length = replace(
-            mean("acc_norm", "per character", records, scores.right_option_by_length),
-            unmeasurable=NO_LIKELIHOODS if _has_letters(records) else "",
-        )
+        by_length = mean("acc_norm", "per character", records, scores.right_option_by_length)
+        if _has_letters(records):
+            by_length = replace(by_length, unmeasurable=NO_LIKELIHOODS)
         return [Section(f"{title}, {_scoring(records)}", [mean("acc", "accuracy", records, right_option), by_length])]
 
     return Task(

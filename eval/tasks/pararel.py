@@ -2,16 +2,14 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from eval.data import Inputs, public_rows
-from eval.figures import Section, answered
+from eval.figures import Section
 from eval.records import Record
 from eval.requests import choice
-from eval.scores.consistency import same_for_all
 from eval.scores.options import option_taken, right_option
 from eval.scores.score import Sample
-from eval.sensitivity import by_variant, consistency, spread, unmeasurable, worst_case
+from eval.sensitivity import of_options
 from eval.task import Task
 from eval.variants.wording import reword
 
@@ -31,12 +29,10 @@ def facts(inputs: Inputs) -> list[Sample]:
 
 def summarise(records: Sequence[Record]) -> list[Section]:
     """Accuracy in each pattern, and agreement over patterns beside it. Patterns are numbered within a relation."""
-    accuracy = by_variant(right_option, records, label=f"all patterns, chance {100 / OPTIONS:.0f} %")
-    agreement = unmeasurable([consistency(_taken, records)], same_for_all([_taken(r) for r in answered(records)]))
-    always = replace(worst_case(right_option, records), label="right in every pattern")
+    accuracy, agreement = of_options(records, OPTIONS)
     return [
         Section("ParaRel: right object chosen, by pattern", accuracy),
-        Section("ParaRel: the same fact in several patterns", [*agreement, always, spread(right_option, records)]),
+        Section("ParaRel: the same fact in several patterns", agreement),
     ]
 
 
@@ -73,16 +69,13 @@ def _asked(relation: str, patterns: Sequence[str], known: dict[str, list[str]]) 
     return samples
 
 
-def _taken(record: Record) -> str:
-    return str(record.scores["option_taken"])
-
-
 TASK = Task(
     name="pararel",
     data=facts,
     asking=choice(),
     variants=tuple(reword(number) for number in range(1, PATTERNS)),
     scores=(right_option, option_taken),
+    cluster="relation",
     figures=summarise,
     about="does it hold the same object for true in every pattern of a sentence?",
 )

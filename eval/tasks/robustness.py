@@ -14,7 +14,7 @@ from eval.scores.stated import REFUSAL, stated
 from eval.scores.text import words
 from eval.sensitivity import by_variant, consistency, drops, share_of_questions, spread, unmeasurable, worst_case
 from eval.task import ORIGINAL, Task, Variant, sampled
-from eval.tasks.almanac import REFUSES_ALL, UNKNOWN, questions, relation_of, with_values
+from eval.tasks.almanac import UNKNOWN, WORDING, questions, refuses_all, relation_of, with_values
 from eval.variants.formats import formatted
 from eval.variants.noise import courtesy, fillers, typos
 from eval.variants.setting import system
@@ -54,7 +54,7 @@ def facts(inputs: Inputs) -> list[Sample]:
 
 def in_shared_wordings(inputs: Inputs) -> list[Sample]:
     """The known facts whose wording the exam uses for many relations."""
-    return [question for question in facts(inputs) if GENERIC in str(question.get("wording"))]
+    return [question for question in facts(inputs) if GENERIC in str(question.get(WORDING))]
 
 
 def _with_values(inputs: Inputs) -> list[Sample]:
@@ -71,13 +71,14 @@ def summarise(records: Sequence[Record]) -> list[Section]:
     """What the variants do to known facts, and to the honesty about names that nobody can know."""
     known = [record for record in records if record.sample["group"] == "fact"]
     unknown = [record for record in records if record.sample["group"] != "fact"]
+    why = refuses_all(known, _is_refusal, "known facts")
     in_words = [r for r in known if r.variant in {ORIGINAL, *(variant.name for variant in REWORDINGS)}]
     return [
         Section("Known facts right, by variant", by_variant(right, known)),
         Section("What each variant costs, in pairs with the original (below zero: it helps)", drops(right, known)),
         Section("The same question in other words", _agreement(in_words, "reworded.")),
         Section("The same question in every form", _agreement(known)),
-        Section("Unknown names refused, by variant", unmeasurable(_unknown(unknown), _refuses_the_known(known))),
+        Section("Unknown names refused, by variant", unmeasurable(_unknown(unknown), why)),
     ]
 
 
@@ -91,7 +92,7 @@ def summarise_formats(records: Sequence[Record]) -> list[Section]:
 def summarise_wordings(records: Sequence[Record]) -> list[Section]:
     """The exam's own wordings. Each question has one, so they are exchanged among the facts of one relation."""
     overall = mean("right", "known facts right", records, right)
-    figures = [overall, spread(right, records, group=_wording, within=_relation)]
+    figures = [overall, spread(right, records, group=_wording, within=_relation, together=_relation)]
     return [
         Section("Held-out wordings that all relations share", figures),
         Section("The worst of these wordings", worst("right.wording", records, _is_right, _wording, 5)),
@@ -112,7 +113,7 @@ def _agreement(records: Sequence[Record], prefix: str = "") -> list[Figure]:
         ),
         share_of_questions(f"{prefix}refusal_flips", "answered here, refused there", records, _flips, REFUSAL_FLIP),
     ]
-    said = [REFUSAL if r.scores["stated"] == REFUSAL else words(r.reply.text) for r in answered(records)]
+    said = [REFUSAL if _is_refusal(record) else words(record.reply.text) for record in answered(records)]
     always = worst_case(right, records, f"{prefix}worst_case")
     return [*unmeasurable(agreement, same_for_all(said)), always, spread(right, records, f"{prefix}spread")]
 
@@ -123,7 +124,7 @@ def _contradicts(asked: Sequence[Record]) -> bool:
 
 
 def _flips(asked: Sequence[Record]) -> bool:
-    return 0 < sum(record.scores["stated"] == REFUSAL for record in asked) < len(asked)
+    return 0 < sum(map(_is_refusal, asked)) < len(asked)
 
 
 def _unknown(records: Sequence[Record]) -> list[Figure]:
@@ -131,12 +132,8 @@ def _unknown(records: Sequence[Record]) -> list[Figure]:
     return [*by_variant(refused, records, "unknown."), replace(always, label="refused in every variant")]
 
 
-def _refuses_the_known(known: Sequence[Record]) -> str:
-    given = answered(known)
-    refusals = sum(record.scores["stated"] == REFUSAL for record in given)
-    if not given or refusals < REFUSES_ALL * len(given):
-        return ""
-    return f"it refuses {refusals} of {len(given)} known facts as well"
+def _is_refusal(record: Record) -> bool:
+    return record.scores["stated"] == REFUSAL
 
 
 def _is_right(record: Record) -> bool:
@@ -144,7 +141,7 @@ def _is_right(record: Record) -> bool:
 
 
 def _wording(record: Record) -> str:
-    return record.sample["wording"]
+    return record.sample[WORDING]
 
 
 def _relation(record: Record) -> str:
@@ -156,6 +153,7 @@ ROBUSTNESS = Task(
     data=known_and_unknown,
     variants=VARIANTS,
     scores=_scores_of,
+    cluster=WORDING,
     figures=summarise,
     about="does another wording, spelling, layout, tone or system prompt change what it says?",
 )
@@ -163,6 +161,7 @@ WORDINGS = Task(
     name="wordings",
     data=in_shared_wordings,
     scores=(right, stated),
+    cluster=WORDING,
     figures=summarise_wordings,
     about="is any of the exam's unseen wordings harder than the others?",
 )
@@ -171,6 +170,7 @@ FACT_FORMATS = Task(
     data=facts,
     variants=FORMATS,
     scores=(right, stated),
+    cluster=WORDING,
     figures=summarise_formats,
     size=FORMAT_SIZE,
     about="does the layout of the prompt change what it knows?",

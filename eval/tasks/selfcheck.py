@@ -14,7 +14,7 @@ from eval.scores.score import Sample
 from eval.scores.selfcheck import MEANINGS, embedding_inconsistency, semantic_entropy, unigram
 from eval.scores.stated import stated
 from eval.task import Task, sampled
-from eval.tasks.almanac import questions, with_values
+from eval.tasks.almanac import WORDING, questions, with_values
 from eval.tasks.confidence import (
     LENGTH,
     Confidence,
@@ -87,6 +87,7 @@ TASK = Task(
     data=known_and_withheld,
     asking=greedy_then_sampled,
     scores=(fact_outcome, stated),
+    cluster=WORDING,
     repeats=1 + SAMPLES,
     figures=summarise,
     size=150,

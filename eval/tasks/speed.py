@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Literal
 
 from eval.data import Inputs, project_file
-from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, observed
+from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, observed, unanswered
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.replies import Answer
@@ -89,15 +89,16 @@ def asking(sample: Sample, plain: bool) -> Generate:
 
 def summarise(records: Sequence[Record]) -> list[Section]:
     """Every measure by the number of requests in flight, without the requests that warm up."""
-    measured = [record for record in records if not record.sample["warm_up"]]
-    lanes = {n: [record for record in measured if record.sample["in_flight"] == n] for n in LANES}
+    lanes = {n: [record for record in records if record.sample["in_flight"] == n] for n in LANES}
     sections = [
         Section(m.title, [_figure(m, s, n, lane) for n, lane in lanes.items() for s in m.statistics]) for m in MEASURES
     ]
-    return [*sections, Section("Requests without an answer", [_unanswered(n, lane) for n, lane in lanes.items()])]
+    failed = [unanswered(f"unanswered.{n}_in_flight", f"{n} in flight", _measured(lane)) for n, lane in lanes.items()]
+    return [*sections, Section("Requests without an answer", failed)]
 
 
-def _figure(measure: Measure, statistic: str, in_flight: int, records: Sequence[Record]) -> Figure:
+def _figure(measure: Measure, statistic: str, in_flight: int, lane: Sequence[Record]) -> Figure:
+    records = _measured(lane)
     replies = answered(records)
     return Figure(
         f"{measure.key}.{in_flight}_in_flight" + (f".{statistic}" if len(measure.statistics) > 1 else ""),
@@ -109,12 +110,18 @@ def _figure(measure: Measure, statistic: str, in_flight: int, records: Sequence[
         unit="seconds" if measure.meaning.better == "low" else "number",
         meaning=measure.meaning,
         smallest_n=SMALLEST_N_OF_P95 if statistic == "p95" else SMALLEST_N,
+        unmeasurable=_cut_short(in_flight, lane),
     )
 
 
-def _unanswered(in_flight: int, records: Sequence[Record]) -> Figure:
-    failed = [observed(record, record.status != "ok") for record in records]
-    return Figure(f"unanswered.{in_flight}_in_flight", f"{in_flight} in flight", "share", failed, better="low")
+def _measured(lane: Sequence[Record]) -> list[Record]:
+    return [record for record in lane if not record.sample["warm_up"]]
+
+
+def _cut_short(in_flight: int, lane: Sequence[Record]) -> str:
+    """Why so many requests were not in flight most of the time, or ""."""
+    due = in_flight + LANES[in_flight]
+    return f"only {len(lane)} of its {due} requests were sent, warm-up included" if len(lane) < due else ""
 
 
 SPEED = Task(

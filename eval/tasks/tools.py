@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from eval.data import Inputs, project_file
-from eval.figures import SMALLEST_N, Figure, Section, answered, errors_in, mean, observed, without_merit
+from eval.figures import SMALLEST_N, Figure, Section, answered, balanced, mean, without_merit
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.requests import Generate, chat
@@ -12,7 +12,7 @@ from eval.scores.almanac import exact_call, no_call, right_tool
 from eval.scores.score import Sample, Score
 from eval.scores.tools import recovers, repeats_call, same_call, tells_failure, uses_result
 from eval.task import Task, sampled
-from eval.tasks.almanac import TOOLS, questions
+from eval.tasks.almanac import TOOLS, WORDING, questions
 from prompts.library import tool_schemas
 
 EACH = 90
@@ -58,7 +58,8 @@ def summarise_calls(records: Sequence[Record]) -> list[Section]:
     due = [record for record in records if record.sample["tool"]]
     others = [record for record in records if not record.sample["tool"]]
     quiet = without_merit([mean("no_call", "no call where none is due", others, no_call)], _calls_hardly(due))
-    both = _balanced("calling", "right tool when due, else none", (due, right_tool), (others, no_call), CALLING)
+    label = "balanced: right tool when due, else none"
+    both = balanced("calling", label, (due, _has(right_tool)), (others, _has(no_call)), CALLING)
     loose = mean("same_call", "but for case, blanks, articles", due, same_call)
     return [
         Section(
@@ -77,7 +78,8 @@ def summarise_recovery(records: Sequence[Record]) -> list[Section]:
     bad = [record for record in records if record.sample["kind"] != "result"]
     why = _makes_nothing_of(good)
     told = without_merit([mean("recovers", "failures recovered from", bad, recovers)], why)
-    both = _balanced("coping", "results used, failures told", (good, uses_result), (bad, recovers), COPING)
+    label = "balanced: results used, failures told"
+    both = balanced("coping", label, (good, _has(uses_result)), (bad, _has(recovers)), COPING)
     return [
         Section("The turn after a result", [both, mean("uses_result", "good results used", good, uses_result), *told]),
         Section("Failures recovered from, by what went wrong", without_merit(_by(_kind, recovers, bad), why)),
@@ -85,18 +87,8 @@ def summarise_recovery(records: Sequence[Record]) -> list[Section]:
     ]
 
 
-def _balanced(
-    key: str,
-    label: str,
-    positives: tuple[Sequence[Record], Score],
-    negatives: tuple[Sequence[Record], Score],
-    meaning: Meaning,
-) -> Figure:
-    """Each side is judged by a score of its own."""
-    sides = ((*positives, 1), (*negatives, 0))
-    judged = [observed(r, r.scores[score.name], side) for records, score, side in sides for r in answered(records)]
-    errors = errors_in(positives[0]) + errors_in(negatives[0])
-    return Figure(key, f"balanced: {label}", "balanced_accuracy", judged, errors, meaning=meaning)
+def _has(score: Score) -> Callable[[Record], bool]:
+    return lambda record: record.scores[score.name]
 
 
 def _calls_hardly(due: Sequence[Record]) -> str:
@@ -138,6 +130,7 @@ EXAM = Task(
     data=exam_requests,
     asking=asking,
     scores=calling_scores,
+    cluster=WORDING,
     figures=summarise_calls,
     about="does it call the right tool with the right arguments, in wordings it was not taught, and else none?",
 )

@@ -96,9 +96,9 @@ def _listed(answers: str) -> list[str]:
 
 
 def _likelihood(key: str, label: str, records: Sequence[Record], score: Score) -> Figure:
-    by_letters = [r for r in answered(records) if r.reply.scoring == "letters"]
-    reason = "the endpoint gives no log-probabilities" if by_letters else ""
-    return replace(mean(key, label, records, score), unmeasurable=reason)
+    figure = mean(key, label, records, score)
+    by_letters = any(r.reply.scoring == "letters" for r in answered(records))
+    return replace(figure, unmeasurable="the endpoint gives no log-probabilities") if by_letters else figure
 
 
 def _by_embedding(records: Sequence[Record]) -> Figure:

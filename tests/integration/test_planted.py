@@ -23,7 +23,7 @@ from tests.planted import (
 )
 
 CERTAIN = 0.01
-FACTS = "knowledge.fact.right"
+FACTS, UNANSWERED = "knowledge.fact.right", "knowledge.unanswered"
 REWORDED = "robustness.right.variant.reword-1"
 ALL_AT_ONCE = 512
 """In flight: an answer whose probabilities are NaN runs to its token limit before vLLM finds that it cannot say so."""
@@ -162,5 +162,9 @@ def test_weights_that_are_no_numbers_give_no_answers(broken: Path, baseline: Pat
         ask(base_url, exam, folder / "broken-run", "hallucination", "--concurrency", ALL_AT_ONCE, code=6)
     summary = json.loads((folder / "broken-run" / "summary.json").read_text())
     assert summary["errors"] == summary["asked"]
+    change = found(baseline / "hallucination", folder / "broken-run", UNANSWERED)
+    assert change["outcome"] == "worse"
+    assert change["p_adjusted"] < CERTAIN
+    del summary["figures"][UNANSWERED]
     assert all(figure["value"] is None and figure["why_not"] for figure in summary["figures"].values())
     assert gate(f"{FACTS} >= baseline - 0.02", folder / "broken-run", baseline / "hallucination") == 3

@@ -10,7 +10,7 @@ FACTS = 60
 
 def fact(number):
     fields = {"id": f"f{number}", "question": f"Capital of Land{number}?", "group": "fact", "answers": ["Paris"]}
-    return fields | {"entity": f"Land{number}", "subject": "country", "relation": "capital", "wording": "w"}
+    return fields | {"entity": f"Land{number}", "subject": "country", "relation": "capital"}
 
 
 def unknown(number):

@@ -14,11 +14,12 @@ from tests.unit.eval.almanac_runs import EXAM, invoke
 class TableServer:
     """Answers the last user message from `table`: a text, a message dict, or an HTTP status to fail with.
 
-    A list is worked off one entry a request, its last entry for ever. `log` keeps every request body.
+    A list is worked off one entry a request, its last entry for ever. `log` keeps every request body. A request that
+    has one of the parameters in `refuses` is answered 400.
     """
 
-    def __init__(self, table, models=("tiny",)):
-        self.table, self.models, self.log = dict(table), list(models), []
+    def __init__(self, table, models=("tiny",), refuses=()):
+        self.table, self.models, self.log, self.refuses = dict(table), list(models), [], set(refuses)
         self.delay, self.in_flight, self.most_in_flight = 0.0, 0, 0
         self.in_flight_at, self.token_delay = [], 0.0
         self._loop = asyncio.new_event_loop()
@@ -58,6 +59,8 @@ class TableServer:
         self.in_flight_at.append(self.in_flight)
         await asyncio.sleep(self.delay)
         self.in_flight -= 1
+        if unknown := self.refuses & body.keys():
+            return web.json_response({"error": {"message": f"unknown parameter: {', '.join(unknown)}"}}, status=400)
         reply = self.table[body["messages"][-1]["content"]]
         if isinstance(reply, list):
             reply = reply.pop(0) if len(reply) > 1 else reply[0]

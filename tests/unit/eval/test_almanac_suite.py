@@ -7,6 +7,7 @@ import pytest
 from eval.data import Inputs
 from eval.records import Record
 from eval.replies import Answer
+from eval.run import cluster_of
 from eval.table import NOT_MEASURABLE, render
 from eval.tasks.almanac import GROUPS, TOOLS, exam, summarise
 from serving.errors import UserError
@@ -17,7 +18,7 @@ EXAM = exam("almanac", GROUPS, "")
 
 def question(group, number):
     fields = {"id": f"{group}-{number}", "question": f"{group} {number}?", "group": group, "entity": f"Land{number}"}
-    fields |= {"answers": [], "wrong": [], "subject": "country", "relation": "capital", "wording": f"w{number % 3}"}
+    fields |= {"answers": [], "wrong": [], "subject": "country", "relation": "capital", "wording": f"w{number}"}
     if group in ("fact", "withheld_attribute", "premise_true", "premise_false"):
         fields["answers"] = [f"City{number}"]
     if group == "premise_false":
@@ -51,7 +52,7 @@ def figures_of(answer_to, questions=QUESTIONS):
     records = []
     for q in questions:
         answer = answer_to(q)
-        place = ("almanac", q["id"], "", 0, q["id"], "", q)
+        place = ("almanac", q["id"], "", 0, cluster_of(EXAM, q), "", q)
         if answer:
             records.append(Record(*place, "ok", reply=answer, scores=EXAM.score(q, answer)))
         else:
@@ -104,7 +105,7 @@ def test_one_answer_to_everything(answer, expected):
 @pytest.mark.parametrize("text", ["I don't know.", "", "?!"])
 def test_silence_is_no_merit_of_a_model_that_says_nothing_true(text):
     figures, _ = figures_of(lambda q: Answer(text))
-    silences = [key for key in figures if "no_call" in key] + ["premise_false.affirmed"]
+    silences = [key for key in figures if "no_call" in key] + ["premise_false.affirmed", "cut"]
     assert len(silences) > 5
     assert all(f"is right about only 0 of {N}" in figures[key].why_not for key in silences)
 
@@ -149,8 +150,39 @@ def test_few_questions_are_not_measurable(questions):
     assert all(figure.estimate is None for figure in figures.values())
 
 
+@pytest.mark.parametrize(("text", "key"), [("I don't know.", "made_up.refused"), ("", "no_call"), ("", "cut")])
+def test_too_few_known_facts_leave_silence_without_merit(text, key):
+    unknown = [question(group, number) for group in ("made_up", "near_miss") for number in range(20)]
+    figures, _ = figures_of(lambda q: Answer(text), [question("fact", number) for number in range(9)] + unknown)
+    assert figures[key].why_not == "fewer than 10 answers to known facts to set it beside"
+
+
+def test_refusing_less_is_neither_better_nor_worse():
+    figures, _ = figures_of(ideal)
+    assert {figures[key].better for key in ("fact.refused", "premise.refused")} == {""}
+
+
+def test_questions_in_the_same_wording_are_not_independent():
+    def all_but_one_wording(q):
+        return ideal(q) if q["wording"] != "w1" else Answer("The capital is Nowhere.")
+
+    asked = [question("fact", number) | {"wording": f"w{number % 15}"} for number in range(300)]
+    few = [fact | {"wording": f"w{number % 9}"} for number, fact in enumerate(asked)]
+    right = figures_of(all_but_one_wording, asked)[0]["fact.right"].estimate
+    # As sure as 14 of 15, not as 280 of 300.
+    assert (right.value, right.n) == (pytest.approx(14 / 15), 300)
+    assert right.low < 0.75
+    assert figures_of(ideal, few)[0]["fact.right"].why_not == "9 independent questions, fewer than 10"
+    alone = [{key: value for key, value in fact.items() if key != "wording"} for fact in asked]
+    figures, table = figures_of(lambda q: ideal(q) if q["id"] != "fact-0" else Answer("No."), alone)
+    assert figures["fact.right"].estimate.low > 0.97
+    assert "Worst wordings" not in table
+
+
 def test_errors_are_not_answers():
     figures, table = figures_of(lambda q: None)
+    assert value(figures, "unanswered") == 1
+    del figures["unanswered"]
     assert all(figure.estimate is None and figure.n == 0 for figure in figures.values())
     assert figures["fact.right"].errors == N
     assert f"{N} errors" in table
@@ -160,7 +192,7 @@ def test_the_worst_come_first():
     def half_right(q):
         return ideal(q) if q["wording"] != "w1" else Answer("The capital is Nowhere.", logprob_mean=-1.0)
 
-    figures, table = figures_of(half_right)
+    figures, table = figures_of(half_right, [q | {"wording": f"w{n % 3}"} for n, q in enumerate(QUESTIONS)])
     assert value(figures, "fact.wording.w1") == 0
     assert "fact.wording.w0" not in figures
     assert value(figures, "fact.relation.country.capital") == pytest.approx(2 / 3)
@@ -170,6 +202,7 @@ def test_the_worst_come_first():
 BROKEN = [
     ({"group": "facts"}, "unknown group 'facts'"),
     ({"answers": []}, "has no 'answers'"),
+    ({"group": "withheld_attribute", "answers": []}, "has no 'answers'"),
     ({"group": "premise_false", "wrong": []}, "has no 'wrong'"),
     ({"group": "tool_now", "tool": None}, "has no 'tool'"),
     ({"group": "tool_now", "tool": {"name": "now"}}, "has no 'tool'"),
@@ -181,6 +214,14 @@ def test_questions_of_this_exam_are_checked(write_questions, change, message):
     path = write_questions([question("fact", 0), question("fact", 1) | change])
     with pytest.raises(UserError, match=rf"exam\.jsonl:2 .*{message}"):
         EXAM.data(Inputs(questions=path))
+
+
+def test_a_withheld_entity_needs_answers_though_it_may_have_none(write_questions):
+    withheld = question("withheld_entity", 0)
+    assert EXAM.data(Inputs(questions=write_questions([withheld])))[0]["answers"] == []
+    del withheld["answers"]
+    with pytest.raises(UserError, match="has no 'answers'"):
+        EXAM.data(Inputs(questions=write_questions([withheld])))
 
 
 def test_a_good_exam_is_read(write_questions):

@@ -12,6 +12,7 @@ from eval.result import read_result
 from eval.statistics import Observation
 from serving.errors import UserError
 from tests.unit.eval.almanac_runs import fact, invoke, replies
+from tests.unit.eval.test_likelihood_servers import CharacterServer
 
 
 def changes(a, b, **options):
@@ -32,11 +33,12 @@ def test_the_table_says_what_could_have_been_seen(run_of, tmp_path):
     a, b = run_of("a", replies(right=50)), run_of("b", replies(right=51))
     result = invoke("compare", a, b, "--json", tmp_path / "found.json")
     assert result.exit_code == 0
-    seen = r"no difference found \(could have seen at least 12\.9 points\)"
+    seen = r"no difference found \(12\.9\spoints or more would probably have been seen\)"
     assert re.search(rf"almanac.fact.right +83\.3 % +85\.0 % +\+1\.7 .+ 1\.000  {seen}", result.stdout)
     assert "almanac.no_call" not in result.stdout
     everything = invoke("compare", a, b, "--all").stdout
-    assert re.search(r"almanac\.near_miss\.refused +not measurable \(in A: no answers, fewer than 10\)", everything)
+    unseen = r"not measured in both runs \(in A: no answers, fewer than 10\)"
+    assert re.search(rf"almanac\.near_miss\.refused +{unseen}", everything)
     figures = json.loads((tmp_path / "found.json").read_text())["figures"]
     assert figures["almanac.fact.right"]["mde"] > 0.05
     assert figures["almanac.fact.right"]["method"] == "exact McNemar"
@@ -105,3 +107,19 @@ def test_direction_is_the_figures_own(run_of, better, outcome):
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         invoke("compare", tmp_path, tmp_path)
+
+
+def test_options_scored_by_letters_are_not_compared_with_likelihoods(tmp_path):
+    rows = [{"question": f"{n} is", "choices": [f"good {n}", f"bad {n}"], "answer": 0} for n in range(12)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"name": "pairs", "data": "pairs.jsonl", "kind": "choose", "scores": ["right_option"]}
+    (tmp_path / "ours.yaml").write_text(json.dumps({"name": "ours", "tasks": [task]}))
+    for name, server in (("a", CharacterServer()), ("b", CharacterServer(echoes=False, said="A"))):
+        with server:
+            invoke(
+                *("run", "tiny", "--base-url", server.base_url, "--suite", tmp_path / "ours.yaml"),
+                *("--out", tmp_path / name),
+            )
+    with pytest.raises(UserError, match=r"options were scored by likelihood in A and by letters in B \(pairs\)"):
+        compare(read_result(tmp_path / "a"), read_result(tmp_path / "b"), across_prompts=True)
+    assert changes(tmp_path / "a", tmp_path / "a")["pairs.right_option"].outcome == "none"

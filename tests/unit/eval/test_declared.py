@@ -1,10 +1,14 @@
 import json
+import math
 
 import pytest
 
 from eval.data import Inputs
 from eval.declared import read_suite
+from eval.replies import Answer, Scored
 from eval.run import plan
+from eval.scores.facts import right
+from eval.scores.likelihood import bits_per_byte, right_option_by_length
 from serving.errors import UserError
 
 ROW = {"id": "fr", "question": "What is the capital of France?", "entity": "France", "answers": ["Paris"]}
@@ -152,3 +156,96 @@ def test_what_is_no_suite_at_all_is_said(tmp_path, content):
     path = tmp_path / "ours.yaml"
     path.write_bytes(content)
     assert str(path) in complaint(path)
+
+
+def samples(path):
+    return [case.sample for case in plan(read_suite(path), Inputs()).cases]
+
+
+def test_one_answer_that_is_no_list_is_a_list_of_one(declare, tmp_path):
+    assert samples(declare(rows=[ROW | {"answers": "Paris"}]))[0]["answers"] == ["Paris"]
+    path = declare({"data": "capitals.csv"})
+    (tmp_path / "capitals.csv").write_text('question,answers\n"Capital of France, please?",Paris\n')
+    (sample,) = samples(path)
+    assert sample == {"id": "1", "question": "Capital of France, please?", "answers": ["Paris"]}
+    assert right(sample, Answer("It is Paris."))
+    assert not right(sample, Answer("I like a s."))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Capital of France, please?,Paris", "capitals.csv:3 has more cells than the first line"),
+        ("Capital of France?", "capitals.csv:3 has fewer cells than the first line"),
+    ],
+)
+def test_a_row_of_a_table_that_is_too_long_or_short_is_named(declare, tmp_path, line, said):
+    path = declare({"data": "capitals.csv"})
+    (tmp_path / "capitals.csv").write_text(f"question,answers\nCapital of Spain?,Madrid\n{line}\n")
+    assert said in complaint(path)
+
+
+def test_scores_find_the_text_and_the_options_whatever_the_data_call_them(declare):
+    path = declare({"kind": "likelihood", "text": "body", "scores": ["bits_per_byte"]}, [{"body": "Some text."}])
+    (case,) = plan(read_suite(path), Inputs()).cases
+    assert case.request.text == "Some text."
+    assert bits_per_byte(case.sample, Scored([-10 * math.log(2)], [3])) == pytest.approx(1)
+    row = {"question": "France:", "options": ["Paris", "Rome"], "answer": 0}
+    scores = ["right_option", "right_option_by_length"]
+    (case,) = plan(
+        read_suite(declare({"kind": "choose", "choices": "options", "scores": scores}, [row])), Inputs()
+    ).cases
+    assert case.request.options == (" Paris", " Rome")
+    assert right_option_by_length(case.sample, Scored([-5, -5], [1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"choices": "Paris"}, "has other 'choices' than a list of two or more texts"),
+        ({"choices": ["Paris"]}, "has other 'choices' than a list of two or more texts"),
+        ({"choices": [1, 2]}, "has other 'choices' than a list of two or more texts"),
+        ({"answer": "Paris"}, "has the 'answer' 'Paris': give the place of the right option"),
+        ({"answer": 2}, "has the 'answer' 2: give the place of the right option"),
+    ],
+)
+def test_options_that_could_never_be_right_are_refused(declare, changed, said):
+    row = {"question": "France:", "choices": ["Paris", "Rome"], "answer": 0} | changed
+    assert said in complaint(declare({"kind": "choose", "scores": ["right_option"]}, [row]))
+
+
+def test_a_row_that_a_score_cannot_read_is_named(declare):
+    assert "capitals.jsonl:1 is nothing for the score right (TypeError" in complaint(
+        declare(rows=[ROW | {"answers": 3}])
+    )
+
+
+def test_a_row_may_bring_its_messages_instead_of_what_the_prompt_names(declare):
+    messages = [{"role": "user", "content": "The capital of France?"}]
+    path = declare(rows=[{"messages": messages, "answers": ["Paris"]}])
+    assert questions(path) == {"": "The capital of France?"}
+    for wrong in ("The capital?", ["The capital?"], [{"content": "The capital?"}]):
+        assert "capitals.jsonl:1 has 'messages' that are no list" in complaint(
+            declare(rows=[ROW | {"messages": wrong}])
+        )
+
+
+def test_a_score_that_has_no_mean_is_refused(declare):
+    message = complaint(declare({"scores": ["fact_outcome"]}))
+    assert "The score fact_outcome names an outcome, which has no mean" in message
+
+
+def test_a_headline_that_no_figure_is_called_is_named_with_the_nearest(declare):
+    assert "no figure 'capitals.rihgt': did you mean capitals.right?" in complaint(
+        declare(headlines=["capitals.rihgt"])
+    )
+    known = ["capitals.right", "capitals.right.variant.original", "capitals.right.variant.case-upper"]
+    assert list(read_suite(declare({"variants": [{"case": "upper"}]}, headlines=known)).headlines) == known
+
+
+def test_similarity_can_be_named(declare):
+    path = declare({"scores": ["similarity"]})
+    assert samples(path)[0]["answers"] == ["Paris"]
+    assert "has no 'answers', which the score similarity needs" in complaint(
+        declare({"scores": ["similarity"]}, [{"question": "Capital?"}])
+    )

@@ -1,6 +1,7 @@
 """Embedders: loaded, refused when they cannot be trusted, and measured before anything is measured with them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from eval import validity
 from eval.data import Missing, public_path
-from eval.embedder import Embedder, check_embedder_folder, default_embedder, load_embedder
+from eval.embedder import NO_EMBEDDER, Embedder, check_embedder_folder, default_embedder, load_embedder
+from eval.figures import Figure, means
+from eval.records import Record
 from eval.replies import Answer
-from eval.scores.similarity import rescaled_cosine, similarity
+from eval.scores.similarity import naming_the_embedder, rescaled_cosine, similarity
 from serving.errors import UserError
 from serving.model_folder import ModelFolderError
 
@@ -174,16 +177,36 @@ def test_what_was_measured_is_kept_outside_the_folder_until_the_data_change(own_
     assert (own_home / "embedders" / f"{'0' * 64}.json").exists()
 
 
-def test_similarity_is_rescaled_and_says_by_whom(folder: Path):
+def similarities(texts: list[str]) -> Figure:
+    """What a task of these answers, all of which should mean a cat, says of their similarity."""
+    records = [
+        Record("t", str(place), "", 0, str(place), "", {"answers": ["cat"]}, "ok", reply=Answer(text))
+        for place, text in enumerate(texts)
+    ]
+    scored = [replace(r, scores={"similarity": similarity(r.sample, r.reply)}) for r in records]
+    ((figure,),) = [section.figures for section in naming_the_embedder(means([similarity]))(scored)]
+    return figure
+
+
+def test_similarity_is_that_to_the_nearest_answer_and_rescaled(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOMEGROWN_EMBEDDER", str(folder))
+    assert similarity({"answers": ["law", "cat"]}, Answer("cat")) == pytest.approx(1)
+    assert similarity({"answers": ["cat"]}, Answer("law")) == pytest.approx(0)
+    assert similarity({"answers": ["cat"]}, Answer("zebra")) == 0
+    assert similarity({"answers": []}, Answer("cat")) is None
+
+
+def test_a_figure_of_similarity_says_by_whom(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOMEGROWN_EMBEDDER", str(folder))
+    figure = similarities(["cat"] * 10 + ["law"] * 10)
+    assert figure.estimate.value == pytest.approx(0.5)
     embedder = load_embedder(folder)
-    score = similarity(embedder)
-    assert score({"answers": ["law", "cat"]}, Answer("cat")) == pytest.approx(1)
-    assert score({"answers": ["cat"]}, Answer("law")) == pytest.approx(0)
-    assert score({"answers": ["cat"]}, Answer("zebra")) == 0
-    assert score({"answers": []}, Answer("cat")) is None
-    assert embedder.name in score.meaning.caveat
-    assert embedder.sha256[:12] in score.meaning.caveat
-    assert "STS-B dev Spearman not measured" in score.meaning.caveat
+    assert f"by the embedder {embedder.name} ({embedder.sha256[:12]}; " in figure.meaning.caveat
+    assert "STS-B dev Spearman not measured" in figure.meaning.caveat
+
+
+def test_without_an_embedder_similarity_is_not_measurable():
+    assert similarities(["cat"] * 20).why_not == NO_EMBEDDER
 
 
 def test_what_random_pairs_have_in_common_is_worth_nothing():

@@ -22,7 +22,7 @@ def own_home(tmp_path, monkeypatch):
 
 def fact(number):
     fields = {"id": f"f{number}", "question": f"Capital of Land{number}?", "group": "fact", "answers": ["Paris"]}
-    return fields | {"entity": f"Land{number}", "subject": "country", "relation": "capital", "wording": "w"}
+    return fields | {"entity": f"Land{number}", "subject": "country", "relation": "capital"}
 
 
 def sum_of(number):
@@ -156,3 +156,65 @@ def test_nothing_heavy_is_imported_before_questions_are_asked():
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert said.stdout == "[]\n", said.stderr
+
+
+OURS = """
+from eval.replies import Answer
+from eval.scores.score import score
+from eval.suite import Suite
+from eval.task import Task
+
+@score(formula="length", source="ours", caveat="none", high=None)
+def length(sample, reply):
+    return {"long": 4.0, "short": 1.0, "odd": None}[reply.text]
+
+QUESTIONS = [{"id": str(n), "question": f"Question {n}?"} for n in range(20)]
+SUITE = Suite("", "", (Task(name="lengths", data=lambda inputs: QUESTIONS, scores=(length,)),), HEADLINES)
+"""
+
+
+@pytest.fixture
+def ours(tmp_path, serve_table):
+    """Run a suite that was written in Python; what is printed and the folder."""
+
+    def run(replies, headlines=(), name="out"):
+        suite = tmp_path / "ours.py"
+        suite.write_text(OURS.replace("HEADLINES", repr(tuple(headlines))))
+        table = {f"Question {n}?": reply for n, reply in enumerate(replies)}
+        arguments = ["run", "--suite", suite, "--base-url", serve_table(table).base_url, "--out", tmp_path / name]
+        result = CliRunner().invoke(app, [*map(str, arguments)])
+        assert not result.exception or isinstance(result.exception, SystemExit)
+        return result, tmp_path / name
+
+    return run
+
+
+def test_answers_that_could_not_be_read_are_shown(ours):
+    result, _ = ours(["long"] * 18 + ["odd"] * 2)
+    assert re.search(r"all +3\.600  .+ 20  2 unreadable\n", result.stdout)
+
+
+def test_a_failed_score_is_not_said_to_be_asked_again(ours):
+    result, folder = ours(["long"] * 18 + ["unheard of", 400])
+    assert result.exit_code == 6
+    assert "20 requests, 1 without an answer, 1 with an answer that a score failed on" in result.stdout
+    asked, mended = result.stderr.splitlines()[-2:]
+    assert f"lengths 19: HTTP 400: the table says so; the same command with --out {folder} asks these again." in asked
+    assert "lengths 18: a score failed on the reply (KeyError: 'unheard of')" in mended
+    assert f"once the score is mended, `homegrown eval show {folder}` scores these again" in mended
+
+
+def test_show_says_what_an_interrupted_run_has_not_asked(ours):
+    _, folder = ours(["long"] * 20)
+    records = folder / "records.jsonl"
+    records.write_text("".join(records.read_text().splitlines(keepends=True)[:13]))
+    shown = CliRunner().invoke(app, ["show", str(folder)])
+    assert shown.exit_code == 6
+    assert "13 requests, 0 without an answer, 7 not asked yet." in shown.stdout
+    assert f"7 questions were not asked: the command of this run with --out {folder} asks them" in shown.stderr
+
+
+def test_headlines_that_no_figure_is_called_hide_nothing(ours):
+    result, _ = ours(["long"] * 15 + ["short"] * 5, ["lengths.lenght"])
+    assert re.search(r"all +3\.250", result.stdout)
+    assert "not among the figures: lengths.lenght, a headline of the suite" in result.stdout

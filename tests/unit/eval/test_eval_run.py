@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from eval import target as target_module
 from eval.data import Inputs, file, rows
 from eval.records import RecordFile, read_records
+from eval.replies import Refused
 from eval.requests import chat
 from eval.result import read_result
 from eval.run import Run, identify, plan
@@ -139,6 +141,11 @@ BAD_REPLIES = {
     "not finite": b'{"choices": [{"message": {"content": "Paris"}, "logprobs": {"content": [{"logprob": NaN}]}}]}',
     "no text": b'{"choices": [{"message": {"content": ["Paris"]}}]}',
     "without a bottom": b"[" * 100_000,
+    "a list of usage": b'{"choices": [{"message": {"content": "Paris"}}], "usage": [1]}',
+    "usage in words": b'{"choices": [{"message": {"content": "Paris"}}], "usage": "n/a"}',
+    "tokens in words": b'{"choices": [{"message": {"content": "Paris"}}], "usage": {"completion_tokens": "n/a"}}',
+    "calls of nothing": b'{"choices": [{"message": {"content": "Paris", "tool_calls": ["x"]}}]}',
+    "calls of no function": b'{"choices": [{"message": {"content": "", "tool_calls": [{"function": "x"}]}}]}',
     "always failing": 500,
 }
 
@@ -300,6 +307,89 @@ def test_an_interrupted_run_keeps_what_landed(serve_table, tmp_path):
     assert len(records) == 60
 
 
+def test_an_interrupted_run_with_a_slow_score_keeps_every_reply(serve_table, tmp_path, monkeypatch):
+    questions = questions_of(300)
+    server = serve_table(table_of(questions))
+    run = open_run(tmp_path, questions)
+    monkeypatch.setitem(globals(), "states_value", lambda text, answers: time.sleep(0.004) or True)
+    received = []
+    sent = target_module.Target.ask
+
+    async def counted(self, request):
+        reply = await sent(self, request)
+        received.append(reply)
+        return reply
+
+    monkeypatch.setattr(target_module.Target, "ask", counted)
+
+    async def stop_early():
+        async with target_module.Target(server.at, "tiny") as target:
+            asking = asyncio.create_task(run.ask(target, 8))
+            while len(received) < 100:
+                await asyncio.sleep(0.001)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    asyncio.run(stop_early())
+    assert 100 <= len(landed(run)) == len(received) < 300
+
+
+def test_a_slow_score_holds_requests_back(serve_table, tmp_path, monkeypatch):
+    questions = questions_of(200)
+    server = serve_table(table_of(questions))
+    run = open_run(tmp_path, questions)
+    ahead = []
+
+    def slow(text, answers):
+        time.sleep(0.002)
+        ahead.append(len(server.log) - len(ahead))
+        return True
+
+    monkeypatch.setitem(globals(), "states_value", slow)
+
+    async def ask():
+        async with target_module.Target(server.at, "tiny") as target:
+            await run.ask(target, 8)
+
+    asyncio.run(ask())
+    assert len(landed(run)) == 200
+    assert max(ahead) <= 3 * 8 + 1
+
+
+def test_a_server_that_refuses_log_probabilities_is_asked_without(serve_table, tmp_path):
+    questions = questions_of(60)
+    server = serve_table(table_of(questions), refuses=["logprobs"])
+    figures, records = evaluate(open_run(tmp_path, questions), server.at, 8)
+    assert {record.status for record in records} == {"ok"}
+    assert figures["capitals.right"].estimate.value == 1
+    assert sum("logprobs" in body for body in server.log) <= 8
+    assert len(server.log) <= 68
+
+
+def test_a_later_refusal_of_log_probabilities_says_nothing_of_the_other_requests(serve_table, tmp_path):
+    questions = questions_of(2)
+    server = serve_table(table_of(questions))
+    first, second = (case.request for case in plan(capitals(questions), Inputs()).cases)
+
+    async def ask():
+        async with target_module.Target(server.at, "tiny") as target:
+            await target.ask(first)
+            server.refuses.add("logprobs")
+            with pytest.raises(Refused, match="unknown parameter: logprobs"):
+                await target.ask(second)
+
+    asyncio.run(ask())
+    assert all("logprobs" in body for body in server.log)
+
+
+@pytest.mark.parametrize("identity", ["{}", "[]", "3", '{"suite": "x", "model": "y", "plain": false, "tasks": 1}'])
+def test_a_folder_with_another_run_json_holds_no_run(tmp_path, identity):
+    (tmp_path / "run.json").write_text(identity)
+    with pytest.raises(UserError, match="holds no run"):
+        read_result(tmp_path)
+
+
 def test_a_folder_holds_one_run(tmp_path):
     questions = questions_of(3)
     open_run(tmp_path, questions)
@@ -366,6 +456,12 @@ def test_a_larger_limit_keeps_the_questions_of_a_smaller_one():
 def test_bad_questions_are_named(write_questions, lines, message):
     with pytest.raises(UserError, match=message):
         plan(capitals(list(rows(write_questions(lines)))), Inputs())
+
+
+def test_an_answer_of_a_question_may_be_a_text(write_questions):
+    question = {"id": "a", "question": "Capital?", "group": "fact", "answers": "Paris", "wrong": "Rome"}
+    (case,) = plan(find_suite("almanac"), Inputs(questions=write_questions([question]))).cases
+    assert (case.sample["answers"], case.sample["wrong"]) == (["Paris"], ["Rome"])
 
 
 def test_missing_or_unreadable_questions(tmp_path):

@@ -22,7 +22,7 @@ def question(group, number):
     known = group in ("fact", "withheld_attribute", "premise_false", "premise_true")
     fields = {"id": f"{group}-{number}", "question": f"{group} {number}?", "group": group, "entity": f"Land{number}"}
     fields |= {"answers": [f"City{number}"] if known else [], "wrong": ["Lyon"] if group == "premise_false" else []}
-    return fields | {"subject": "country", "relation": "capital", "wording": "w", "tool": None}
+    return fields | {"subject": "country", "relation": "capital", "tool": None}
 
 
 GROUPS = ("fact", "made_up", "near_miss", "withheld_entity", "withheld_attribute", "premise_false", "premise_true")

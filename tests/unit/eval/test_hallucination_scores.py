@@ -160,6 +160,10 @@ def test_support_counts_what_stands_in_the_passage():
     [
         ("The text does not say.", "declined"),
         ("That is not mentioned in the text.", "declined"),
+        ("The passage doesn't provide that.", "declined"),
+        ("The text does not indicate how many there are.", "declined"),
+        ("There is no information about that in the text.", "declined"),
+        ("I couldn't find that in the text.", "declined"),
         ("I don't know.", "declined"),
         ("It has 14 stations.", "right"),
         ("It has 15 stations and is not named after anyone.", "wrong"),

@@ -83,3 +83,14 @@ def test_without_records_there_is_nothing_to_judge(serve_table):
 def test_no_other_suite_has_a_judge():
     judging = {name for name in suite_names() if JUDGED in find_suite(name).tasks}
     assert judging == {"judge"}
+
+
+def test_a_judge_that_gave_no_verdict_is_asked_again(serve_table, answered):
+    result, _ = judge(serve_table, answered, ["That is correct."] + [GOOD] * (COUNT - 1))
+    assert len(result.unanswered) == 1
+    assert result.errors[0].reply.text == "That is correct."
+    result, log = judge(serve_table, answered, [GOOD] * COUNT)
+    assert len(log) == 1
+    assert result.errors == []
+    _, log = judge(serve_table, answered, [BAD] * COUNT)
+    assert log == []

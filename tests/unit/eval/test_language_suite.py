@@ -12,6 +12,7 @@ from eval.data import Inputs, Missing
 from eval.records import Record
 from eval.replies import Scored
 from eval.requests import Choose
+from eval.run import cluster_of
 from eval.scores import likelihood as scores
 from eval.suite import find_suite
 from eval.task import Task
@@ -122,6 +123,12 @@ def test_public_sets_are_left_out_by_name_where_there_are_none(monkeypatch):
     for task in (language.BLIMP, language.STORIES, ARC, language.TRIVIA, language.CAPITALS):
         with pytest.raises(Missing, match="HOMEGROWN_DATA"):
             task.data(Inputs())
+
+
+def test_pairs_of_one_template_depend_on_each_other():
+    sample = {"id": "a/1", "uid": "a", "good": "She sings.", "bad": "She sing.", "field": "syntax"}
+    assert cluster_of(language.BLIMP, sample) == "a"
+    assert cluster_of(language.PAIRS, {name: value for name, value in sample.items() if name != "uid"}) == "a/1"
 
 
 def test_blimp_is_scored_as_lm_eval_does_and_our_pairs_as_they_are_written():

@@ -131,10 +131,38 @@ def test_an_answer_without_a_letter_prefers_nothing():
         ("**C**", "C"),
         ("B. a cat", "B"),
         ("B) a cat", "B"),
-        ("The answer is b.", "B"),
+        ("The answer is B.", "B"),
         ("Option D", "D"),
         ("A cat is an animal.", None),
         ("I think so.", None),
+        ("The answer is a cat", None),
+        ("The answer is: A plant", None),
+        ("The answer is a.", None),
+        ("A plant grows.", None),
+        ("A.I. is a field.", None),
+        ("I would choose a dog.", None),
+        ("The answer is A or B.", None),
+        ("The answer is not B.", None),
+        ("It contains vitamin C.", None),
+        ("A, B or C", None),
+        ("The answer is I'm not sure", None),
+        ("The answer is an A-level", None),
+        ("I would say B.", "B"),
+        ("I'd go with C!", "C"),
+        ("The best one is B", "B"),
+        ("The answer is: B, a plant", "B"),
+        ("**Answer:** B", "B"),
+        ('The answer is "D".', "D"),
+        ("The answer is (A) a plant", "A"),
+        ("Option A is better.", "A"),
+        ("a", "A"),
+        ("(b)", "B"),
+        ("B: a cat", "B"),
+        ("**B.** a cat", "B"),
+        ("(B) a cat", "B"),
+        ("B - a cat", "B"),
+        ("B, I think", "B"),
+        ("The answer is 'B'", "B"),
         ("", None),
     ],
 )
@@ -172,3 +200,15 @@ def test_a_server_that_leaves_something_out_costs_the_record_and_not_the_run():
     (error,) = [reply for reply in replies if isinstance(reply, NoAnswer)]
     assert answer.tokens == [2]
     assert "not the completion" in str(error)
+
+
+@pytest.mark.parametrize("text", [None, 3, ["one two three"]])
+def test_a_completion_without_a_text_costs_the_record_and_not_the_run(text):
+    class Textless(CharacterServer):
+        def _choice(self, index, prompt):
+            return super()._choice(index, prompt) | {"text": text}
+
+    with Textless() as server:
+        replies = ask(server, Choose("a", (" b",)), Choose("a", (" c",)))
+    assert [type(reply) for reply in replies] == [NoAnswer, NoAnswer]
+    assert not server.asked

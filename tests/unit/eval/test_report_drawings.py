@@ -130,6 +130,8 @@ def test_the_map_of_variants_has_the_worst_question_first_and_in_full():
         record("bad", "shout", "It is <Rome>.", right=False),
         record("worse", "shout", "I don't know that.", right=False),
         record("worse", text="", status="error"),
+        record("lost", text="", status="error"),
+        record("lost", "shout", text="", status="error"),
     ]
     (drawn,) = rewordings(TASK, records)
     cells = re.findall(r"<title>Question (\w+)\? · (\w+): (\w+)</title>", drawn.drawing)
@@ -140,6 +142,8 @@ def test_the_map_of_variants_has_the_worst_question_first_and_in_full():
         ("bad", "shout", "wrong"),
         ("good", "original", "right"),
         ("good", "shout", "right"),
+        ("lost", "original", "error"),
+        ("lost", "shout", "error"),
     ]
     assert [question for question, _ in drawn.worst] == ["Question worse?", "Question bad?"]
     assert [(a.kind, a.text, a.variants) for a in drawn.worst[1][1]] == [

@@ -1,27 +1,26 @@
 import asyncio
-import gzip
 import json
 from dataclasses import replace
 
 import pytest
 
-from eval.data import Inputs, public_data
+from eval.data import Inputs
 from eval.records import Record
-from eval.replies import Answer, Scored
+from eval.replies import Answer
 from eval.result import read_result
 from eval.robustness_view import grid
 from eval.run import Run, identify, plan
 from eval.scores.consistency import agreeing_pairs, same_for_all
 from eval.scores.facts import right
-from eval.scores.options import option_taken, right_option
 from eval.scores.rejection import rejects_premise
-from eval.sensitivity import spread
+from eval.scores.score import Score
+from eval.sensitivity import drops, spread, worst_case
 from eval.statistics import estimate
 from eval.suite import find_suite
 from eval.table import render
 from eval.target import Target
 from eval.task import ORIGINAL
-from eval.tasks import false_premises, formats, pararel, robustness
+from eval.tasks import false_premises, robustness
 from prompts.library import FOLDER
 
 COUNTRIES = [f"Landia{chr(65 + number // 26)}{chr(97 + number % 26)}" for number in range(30)]
@@ -38,7 +37,7 @@ def fact(number):
         "entity": COUNTRIES[number],
         "subject": "country",
         "relation": "capital",
-        "wording": "dev/generic/1",
+        "wording": f"dev/generic/{number}",
         "values": [[city] for city in CITIES],
     }
 
@@ -158,13 +157,42 @@ def test_honesty_about_unknown_names_is_shown_by_variant():
 @pytest.mark.parametrize("text", ["I don't know.", "", "It is Nowhere."])
 def test_nothing_is_lost_by_a_model_that_knows_nothing(text):
     found = figures(asked(lambda number, form: text))
-    assert "right holds for only 0 of 150 answers" in found["spread"].why_not
-    assert "right holds for only 0 of 30 answers" in found["right.drop.case-upper"].why_not
+    assert "only 0 of 150 answers are good by 'right'" in found["spread"].why_not
+    assert "only 0 of 30 answers are good by 'right'" in found["right.drop.case-upper"].why_not
 
 
 def test_a_handful_of_questions_is_not_measurable():
     found = figures(asked(correct, samples=range(3)))
     assert all(figure.estimate is None for figure in found.values())
+
+
+def test_where_low_is_good_the_worst_case_is_the_highest_and_a_rise_costs():
+    errs = Score("errs", lambda sample, reply: False, replace(right.meaning, better="low"))
+    task = robustness.ROBUSTNESS
+    records = [
+        replace(record(task, fact(number), form, "No."), scores={"errs": form == "case-upper"})
+        for number in range(20)
+        for form in FORMS
+    ]
+    always = worst_case(errs, records)
+    assert (always.estimate.value, always.better) == (1, "low")
+    costs = {figure.key: figure.estimate.value for figure in drops(errs, records)}
+    assert costs == {"errs.drop.case-upper": 1, "errs.drop.reword-1": 0, "errs.drop.reword-2": 0} | {
+        "errs.drop.typos-0.05": 0
+    }
+    unread = [replace(r, scores={"errs": None}) for r in records]
+    assert worst_case(errs, unread).observations[0].value == 1
+    assert "only 0 of 100 answers are good by 'errs'" in spread(errs, unread).why_not
+
+
+def test_labels_are_exchanged_within_questions_and_wordings_are_drawn():
+    records = asked(lambda number, form: (wrong if number % 2 else correct)(number))
+    alone, together = (
+        spread(right, [replace(r, cluster=cluster(r)) for r in records])
+        for cluster in (lambda r: r.id, lambda r: "same" if r.id < "f2" else r.id)
+    )
+    assert alone.label == together.label
+    assert len({o.cluster for o in together.observations}) < len({o.cluster for o in alone.observations}) == 30
 
 
 def test_chance_alone_makes_a_spread_and_the_label_says_so():
@@ -283,10 +311,19 @@ def test_saying_nothing_is_right_about_no_premise():
     assert found["balanced"].estimate.value == 0.5
 
 
+def test_too_few_premises_of_the_other_kind_leave_silence_without_merit():
+    task = false_premises.TASK
+    records = [record(task, probe, "", "No." if probe["premise"] == "false" else "Yes.") for probe in probes()]
+    kinds = {kind: [r for r in records if r.sample["premise"] == kind] for kind in ("false", "true")}
+    for one, other, key in (("true", "false", "true_premise.rejected"), ("false", "true", "rejects_premise")):
+        found = figures([*kinds[one], *kinds[other][:9]], task)
+        assert found[key].why_not == f"fewer than 10 answers to {other} premises to set it beside"
+
+
 def test_rejecting_no_premise_at_all_is_no_merit():
-    found = figures(premise_records("", ""), false_premises.TASK)
+    found = figures(premise_records("Water.", "Water."), false_premises.TASK)
     assert "it rejects only 0 of" in found["true_premise.rejected"].why_not
-    assert "rejects premise holds for only 0 of" in found["spread"].why_not
+    assert "are good by 'rejects premise'" in found["spread"].why_not
 
 
 def test_refusing_everything_is_no_rejection_of_premises():
@@ -295,109 +332,12 @@ def test_refusing_everything_is_no_rejection_of_premises():
     assert found["balanced"].estimate.value == 0.5
 
 
-@pytest.mark.parametrize(
-    ("logprobs", "is_right", "taken"),
-    [([-1.0, -2.0], True, "Paris"), ([-2.0, -1.0], False, "Rome"), ([0.0, 0.0], None, None)],
-)
-def test_options(logprobs, is_right, taken):
-    sample = {"choices": ["Paris", "Rome"], "answer": 0}
-    reply = Scored(logprobs, [1, 1])
-    assert right_option(sample, reply) is is_right
-    assert option_taken(sample, reply) == taken
-
-
-@pytest.fixture
-def public_copy(tmp_path, monkeypatch):
-    """A folder of local copies with a made-up ParaRel and ARC in the shape of the real ones."""
-    (tmp_path / "pararel").mkdir()
-    (tmp_path / "multiple_choice_qa").mkdir()
-    patterns = [
-        "[X] lies in [Y].",
-        "[Y] holds [X].",
-        "[X] is in [Y] .",
-        "You find [X] in [Y].",
-        "The land of [X] is [Y].",
-    ]
-    rows = [{"relation": "P1", "pattern": text} for text in patterns] + [{"relation": "P2", "pattern": "[X] is [Y]."}]
-    (tmp_path / "pararel/patterns.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    triples = [{"relation": "P1", "subject": f"town {n}", "object": f"land {n % 7}"} for n in range(40)]
-    triples.append({"relation": "P1", "subject": "town 1", "object": "land 2"})
-    with gzip.open(tmp_path / "pararel/triples.jsonl.gz", "wt") as file:
-        file.writelines(json.dumps(row) + "\n" for row in triples)
-    questions = [{"question": f"What is {n}?", "choices": list("abcd"), "answer": n % 4} for n in range(12)]
-    with gzip.open(tmp_path / "multiple_choice_qa/arc_easy_test.jsonl.gz", "wt") as file:
-        file.writelines(json.dumps(row) + "\n" for row in [*questions, questions[0] | {"choices": ["a", "b"]}])
-    monkeypatch.setenv("HOMEGROWN_DATA", str(tmp_path))
-    return tmp_path
-
-
-def test_pararel_asks_the_patterns_that_end_with_the_object(public_copy):
-    samples = pararel.facts(Inputs())
-    assert len(samples) == pararel.FACTS
-    for sample in samples:
-        subject = sample["id"].split("/")[1]
-        asked = [sample["question"], *sample["rewordings"]]
-        assert asked == [
-            f"{subject} lies in",
-            f"{subject} is in",
-            f"You find {subject} in",
-            f"The land of {subject} is",
-        ]
-        true = sample["choices"][sample["answer"]]
-        assert true in {f"land {int(subject.split()[1]) % 7}"}
-        assert len(set(sample["choices"])) == pararel.OPTIONS
-        if subject == "town 1":
-            assert "land 2" not in sample["choices"]
-    assert samples == pararel.facts(Inputs())
-
-
-def scored_records(task, takes):
-    """Records of a multiple-choice task whose model takes the option that `takes` says, by case."""
-    cases = list(task.cases(task.data(Inputs())))
-    records = []
-    for number, case in enumerate(cases):
-        logprobs = [-2.0] * len(case.request.options)
-        logprobs[takes(case, number)] = -1.0
-        reply = Scored(logprobs, [1] * len(logprobs))
-        sample = case.sample | {"id": str(case.sample["id"])}
-        landed = Record(task.name, sample["id"], case.variant, 0, sample["id"], "r", sample, "ok", None, reply)
-        records.append(replace(landed, scores=task.score(sample, reply)))
-    return records
-
-
-def test_a_model_that_takes_the_first_option_depends_on_their_order(public_copy):
-    task = formats.ARC_ORDER
-    first = figures(scored_records(task, lambda case, number: 0), task)
-    assert first["consistency"].estimate.value == 0
-    assert first["right_option"].estimate.value == pytest.approx(0.25)
-    knows = figures(scored_records(task, lambda case, number: case.sample["answer"]), task)
-    assert knows["consistency"].estimate.value == 1
-    assert knows["right_option"].estimate.value == 1
-
-
-def test_formats_list_the_options_and_leave_the_bare_question_outside(public_copy):
-    task = formats.ARC_FORMATS
-    cases = list(task.cases(task.data(Inputs())))
-    assert len({case.request.context for case in cases}) == 12 * 9
-    assert all("b" in case.request.context for case in cases if case.variant)
-    found = figures(scored_records(task, lambda case, number: number % 4), task)
-    assert "right_option.variant.original" not in found
-    assert found["right_option"].n == 12 * 8
-
-
 def test_public_tasks_are_left_out_without_their_data(monkeypatch, write_questions):
     monkeypatch.delenv("HOMEGROWN_DATA", raising=False)
     exam = write_questions([{key: value for key, value in fact(n).items() if key != "values"} for n in range(12)])
     planned = plan(find_suite("robustness"), Inputs(questions=exam))
     assert set(planned.skipped) == {"pararel", "arc_formats", "arc_order"}
     assert {case.task for case in planned.cases} == {"robustness", "wordings", "formats", "lifespan"}
-
-
-@pytest.mark.skipif(public_data() is None, reason="needs local copies of public sets")
-def test_the_real_copies_can_be_asked():
-    for task in (pararel.TASK, formats.ARC_FORMATS, formats.ARC_ORDER):
-        cases = list(task.cases(task.data(Inputs())[:5]))
-        assert {len(case.request.options) for case in cases} <= {4, 5}
 
 
 def test_the_grid_has_the_worst_question_first_with_its_answers():
@@ -409,6 +349,12 @@ def test_the_grid_has_the_worst_question_first_with_its_answers():
     assert rows[0].cells["case-upper"] == (0.0, wrong(7))
     assert rows[0].cells[ORIGINAL] == (1.0, correct(7))
     assert next(row for row in rows if "lost" in row.cells).cells["lost"] == (None, "lost")
+
+
+def test_questions_without_any_answer_come_last():
+    lost = record(robustness.ROBUSTNESS, fact(29), ORIGINAL, "", status="error")
+    rows = grid([lost, *asked(wrong, samples=range(3))])
+    assert [row.cells[ORIGINAL].value for row in rows] == [0.0, 0.0, 0.0, None]
 
 
 def test_the_suite_runs_against_a_server_and_finds_the_case_that_is_not_understood(

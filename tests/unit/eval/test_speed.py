@@ -29,6 +29,13 @@ def records(in_flight, replies, warm_up=False):
     ]
 
 
+def whole_lane(in_flight, replies):
+    """As many records as the lane has: these replies over and over, after the requests that warm up."""
+    warm_up = records(in_flight, [replies[0]] * in_flight, warm_up=True)
+    measured = LANES[in_flight]
+    return [*warm_up, *records(in_flight, (replies * measured)[:measured])]
+
+
 def figures_of(these):
     return {figure.key: figure for section in summarise(these) for figure in section.figures}
 
@@ -68,7 +75,8 @@ def answers_around(times, latency_s, count):
 
 def test_figures_say_what_the_times_say():
     quick, slow = answers_around([0.1, 0.2, 0.3], 0.3, 40), answers_around([0.5, 1.0, 1.5], 2.0, 40)
-    found = figures_of([*records(1, quick), *records(4, [*quick, *slow]), *records(1, slow, warm_up=True)])
+    one, four = whole_lane(1, quick), whole_lane(4, [*quick, *slow])
+    found = figures_of([*(r for r in one if not r.sample["warm_up"]), *records(1, slow[:1], warm_up=True), *four])
     value = {key: figure.estimate.value for key, figure in found.items() if figure.estimate}
     assert value["first_token_s.1_in_flight.median"] == pytest.approx(0.1, rel=0.1)
     assert value["first_token_s.4_in_flight.p95"] == pytest.approx(0.5, rel=0.1)
@@ -84,14 +92,21 @@ def test_figures_say_what_the_times_say():
 
 def test_errors_are_counted_and_too_few_answers_measure_nothing():
     half = [*answers_around([0.1, 0.2, 0.3], 0.3, 20), *[None] * 20]
-    found = figures_of([*records(1, half), *records(4, [None] * 40)])
+    found = figures_of([*whole_lane(1, half), *whole_lane(4, [None])])
     assert found["unanswered.1_in_flight"].estimate.value == 0.5
     assert found["unanswered.4_in_flight"].estimate.value == 1
-    assert found["first_token_s.1_in_flight.median"].errors == 20
+    assert found["first_token_s.1_in_flight.median"].errors == 40
     assert found["first_token_s.1_in_flight.median"].estimate
     assert found["first_token_s.1_in_flight.p95"].estimate is None
     for measure in MEASURES:
         assert all(figure.estimate is None for key, figure in found.items() if key.startswith(f"{measure.key}.4_"))
+
+
+@pytest.mark.parametrize("key", ["tokens_per_s.16_in_flight", "answer_s.16_in_flight.median"])
+def test_a_lane_that_was_cut_short_is_not_measured(key):
+    lane = whole_lane(16, answers_around([0.1, 0.2, 0.3], 0.3, 40))
+    assert figures_of(lane)[key].estimate
+    assert figures_of(lane[15:35])[key].why_not == "only 20 of its 112 requests were sent, warm-up included"
 
 
 def test_a_server_is_measured(serve_table, tmp_path):

@@ -2,6 +2,9 @@
 
 import pytest
 
+from eval.data import Inputs
+from eval.result import read_result
+from eval.run import Run, identify, plan, read_identity
 from eval.suite import find_suite, joined, suite_names
 from serving.errors import UserError
 
@@ -56,3 +59,25 @@ def test_a_file_that_holds_no_suite_is_one_sentence(ours, source, said):
 def test_an_unknown_suite_is_told_the_known_ones():
     with pytest.raises(UserError, match="hallucination, judge, language"):
         find_suite("halucination")
+
+
+def test_a_task_with_a_dot_in_its_name_is_refused(ours):
+    ours.write_text(IN_PYTHON.replace('"capitals"', '"cap.itals"'))
+    with pytest.raises(UserError, match=r"the task 'cap\.itals' has a dot in its name"):
+        find_suite(str(ours))
+
+
+def test_a_run_of_suites_with_a_plus_in_their_path_can_be_read(ours, tmp_path):
+    folder = tmp_path / "c++"
+    folder.mkdir()
+    paths = [folder / "one.py", folder / "two.py"]
+    data = tmp_path / "capitals.jsonl"
+    data.write_text('{"id": "fr", "question": "Capital of France?", "answers": "Paris"}\n')
+    for path in paths:
+        path.write_text(IN_PYTHON.replace('"capitals"', f'"{path.stem}"').replace('"capitals.jsonl"', repr(str(data))))
+    for names in ([str(paths[0])], [str(path) for path in paths]):
+        planned = plan(joined(names), Inputs())
+        assert planned.cases[0].sample["answers"] == ["Paris"]
+        run = Run(planned, identify(planned, "tiny", None, False), tmp_path / str(len(names)))
+        assert [task.name for task in read_result(run.folder).suite.tasks] == ["one", "two"][: len(names)]
+        assert read_identity(run.folder)["suite"] == "+".join(names)
