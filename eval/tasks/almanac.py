@@ -42,8 +42,8 @@ WORDING = "wording"
 HEADLINES = ("fact.right", "made_up.refused", "premise.right", "natural_tool.exact_call")
 REFUSES_ALL = 0.9
 """From this share of known facts refused on, "I don't know" says nothing about what the model knows."""
-HARDLY_RIGHT = 0.1
-"""Up to this share of true answers, it says nothing that there are few false ones or calls."""
+SELDOM = 0.1
+"""Up to this share of true answers, or of calls that are due, it says nothing that there are few that are wrong."""
 HONESTY = Meaning(
     formula="mean of the share of known facts answered right and the share of unknown names refused",
     source="balanced accuracy, (Youden's J + 1) / 2 (Youden 1950, Cancer 3:32), of knowing what one knows",
@@ -131,6 +131,7 @@ def summarise(records: Sequence[Record]) -> list[Section]:
     """Every figure that the project states about the almanac's behaviour."""
     groups = {group: [r for r in records if r.sample["group"] == group] for group in GROUPS}
     silent = _hardly_right(groups["fact"], "known facts")
+    idle = silent if calls_hardly([record for group in TOOLS for record in groups[group]]) else ""
     cut = without_merit([share("cut", "cut off by the token limit", records, _was_cut, "low")], silent)
     sections = [
         Section("Known facts, unseen wordings", _outcomes(groups["fact"])),
@@ -140,7 +141,7 @@ def summarise(records: Sequence[Record]) -> list[Section]:
         Section("Withheld attributes of known entities", _knowing(groups)),
         Section("Right tool and exact arguments", [_tool("exact_call", group, groups[group]) for group in TOOLS]),
         Section("Right tool", [_tool("right_tool", group, groups[group]) for group in TOOLS]),
-        Section("No call where no tool is due", without_merit(_no_calls(groups), silent)),
+        Section("No call where no tool is due", without_merit(_no_calls(groups), idle)),
         Section("All requests", [unanswered("unanswered", "without an answer", records), *cut]),
         Section("Known facts right, by subject", _by_subject(groups["fact"])),
         Section("Worst relations", worst("fact.relation", groups["fact"], _is_right, _relation, 8)),
@@ -192,7 +193,16 @@ def _hardly_right(known: Sequence[Record], what: str) -> str:
     count = sum(map(_is_right, asked))
     if why := too_few_beside(asked, what):
         return why
-    return f"it is right about only {count} of {len(asked)} {what}" if count <= HARDLY_RIGHT * len(asked) else ""
+    return f"it is right about only {count} of {len(asked)} {what}" if count <= SELDOM * len(asked) else ""
+
+
+def calls_hardly(due: Sequence[Record]) -> str:
+    """Why it is no merit to call nothing where nothing is due, or ""."""
+    asked = answered(due)
+    called = sum(bool(record.reply.tool_calls) for record in asked)
+    if len(asked) < SMALLEST_N or called <= SELDOM * len(asked):
+        return f"it calls a tool for only {called} of {len(asked)} requests that need one"
+    return ""
 
 
 def _premises(false: Sequence[Record], true: Sequence[Record]) -> list[Figure]:

@@ -12,14 +12,14 @@ from eval.scores.almanac import exact_call, no_call, right_tool
 from eval.scores.score import Sample, Score
 from eval.scores.tools import recovers, repeats_call, same_call, tells_failure, uses_result
 from eval.task import Task, sampled
-from eval.tasks.almanac import TOOLS, WORDING, questions
+from eval.tasks.almanac import SELDOM, TOOLS, WORDING, calls_hardly, questions
 from prompts.library import tool_schemas
 
 EACH = 90
 """Questions of every kind of the exam; all there are of the natural ones."""
 FEW = 5
 """There are no more probes of some kinds."""
-SELDOM, MOSTLY = 0.1, 0.9
+MOSTLY = 0.9
 """At the share of one side where the other side is no merit."""
 CALLING = Meaning(
     formula="mean of the share of requests with the right tool called and the share of other messages without a call",
@@ -57,7 +57,7 @@ def summarise_calls(records: Sequence[Record]) -> list[Section]:
     """How well calls are made where one is due, and left out where none is; each beside the other."""
     due = [record for record in records if record.sample["tool"]]
     others = [record for record in records if not record.sample["tool"]]
-    quiet = without_merit([mean("no_call", "no call where none is due", others, no_call)], _calls_hardly(due))
+    quiet = without_merit([mean("no_call", "no call where none is due", others, no_call)], calls_hardly(due))
     label = "balanced: right tool when due, else none"
     both = balanced("calling", label, (due, _has(right_tool)), (others, _has(no_call)), CALLING)
     loose = mean("same_call", "but for case, blanks, articles", due, same_call)
@@ -89,15 +89,6 @@ def summarise_recovery(records: Sequence[Record]) -> list[Section]:
 
 def _has(score: Score) -> Callable[[Record], bool]:
     return lambda record: record.scores[score.name]
-
-
-def _calls_hardly(due: Sequence[Record]) -> str:
-    """Why silence is no merit, or ""."""
-    asked = answered(due)
-    called = sum(bool(record.reply.tool_calls) for record in asked)
-    if len(asked) < SMALLEST_N or called <= SELDOM * len(asked):
-        return f"it calls a tool for only {called} of {len(asked)} requests that need one"
-    return ""
 
 
 def _makes_nothing_of(good: Sequence[Record]) -> str:
