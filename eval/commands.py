@@ -1,5 +1,6 @@
 """`homegrown eval`: how good is a model, over HTTP, whoever serves it."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -93,13 +94,18 @@ def show_run(folder: Folder) -> None:
 
 @app.command("list")
 def list_suites() -> None:
-    """Name the suites, the questions that they answer, and their tasks."""
+    """Name the suites, the questions that they answer, and their tasks; then what a suite of your own may use."""
+    from eval.scores.score import declared_scores
     from eval.suite import find_suite, suite_names
+    from eval.variants import variant_makers
 
     for name in suite_names():
         suite = find_suite(name)
         typer.echo(f"{name:<16}{suite.about}")
         typer.echo("".join(f"{'':16}- {task.name}: {task.about}\n" for task in suite.tasks), nl=False)
+    for what, names in (("scores", declared_scores()), ("variants", variant_makers())):
+        indented = {"initial_indent": f"{what:<16}", "subsequent_indent": f"{'':16}"}
+        typer.echo("\n" + textwrap.fill(", ".join(sorted(names)), 120, **indented))
 
 
 app.command("compare")(compare_runs)

@@ -213,7 +213,8 @@ def scored(task: Task, record: Record) -> Record:
 
 def cluster_of(task: Task, sample: dict) -> str:
     """What the sample's records depend on together."""
-    return str(sample.get(task.cluster, sample["id"]))
+    cluster = sample.get(task.cluster)
+    return str(sample["id"] if cluster is None else cluster)
 
 
 def read_identity(folder: Path) -> dict[str, Any]:

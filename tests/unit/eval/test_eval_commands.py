@@ -144,6 +144,8 @@ def test_ctrl_c_says_how_to_resume_and_the_same_command_does(serve_table, write_
 def test_the_suites_are_listed():
     listed = CliRunner().invoke(app, ["list"]).stdout
     assert re.search(r"^almanac +\S.*\n +- almanac: ", listed, re.MULTILINE)
+    assert re.search(r"^scores +\S.* right,", listed, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^variants +case, ", listed, re.MULTILINE)
 
 
 def test_nothing_heavy_is_imported_before_questions_are_asked():

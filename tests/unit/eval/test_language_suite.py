@@ -129,6 +129,7 @@ def test_pairs_of_one_template_depend_on_each_other():
     sample = {"id": "a/1", "uid": "a", "good": "She sings.", "bad": "She sing.", "field": "syntax"}
     assert cluster_of(language.BLIMP, sample) == "a"
     assert cluster_of(language.PAIRS, {name: value for name, value in sample.items() if name != "uid"}) == "a/1"
+    assert cluster_of(language.BLIMP, sample | {"uid": None}) == "a/1"
 
 
 def test_blimp_is_scored_as_lm_eval_does_and_our_pairs_as_they_are_written():
