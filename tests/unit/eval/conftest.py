@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.unit.eval.almanac_runs import EXAM, invoke
+from tests.unit.eval.capital_runs import capitals
 
 
 class TableServer:
@@ -154,3 +155,14 @@ def few_replicates(monkeypatch):
     """A bootstrap of 599 draws: intervals of the same level, with more noise, for simulations of many runs."""
     monkeypatch.setattr("eval.resampling.REPLICATES", 599)
     monkeypatch.setattr("eval.resampling.FEWEST_REPLICATES", 599)
+
+
+@pytest.fixture
+def short_waits(monkeypatch):
+    monkeypatch.setattr("eval.target.FIRST_WAIT_S", 0.001)
+
+
+@pytest.fixture
+def capitals_found(monkeypatch):
+    """Results are read with the suite of `capital_runs`."""
+    monkeypatch.setattr("eval.result.joined", lambda names: capitals([]))

@@ -1,8 +1,6 @@
 """The runner against a real server: nothing is lost, nothing is asked twice, nothing bad looks good."""
 
 import asyncio
-import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -12,64 +10,14 @@ from eval.data import Inputs, file, rows
 from eval.records import RecordFile, read_records
 from eval.replies import Refused
 from eval.requests import chat
-from eval.result import read_result
 from eval.run import Run, identify, plan
-from eval.scores.score import score
-from eval.scores.values import states_value
-from eval.suite import Suite, find_suite
+from eval.suite import find_suite
 from eval.target import ATTEMPTS, PATIENCE, served_model
-from eval.task import Task, sampled
+from eval.task import sampled
 from serving.errors import UserError
+from tests.unit.eval.capital_runs import STATES_VALUE, capitals, evaluate, landed, open_run, questions_of, table_of
 
-
-@score(formula="1 if right", source="ours", caveat="none")
-def right(sample, reply):
-    return states_value(reply.text, sample["answers"])
-
-
-def capitals(questions):
-    task = Task(name="capitals", data=lambda inputs: questions, asking=chat(max_tokens=32), scores=(right,))
-    return Suite(name="capitals", about="", tasks=(task,))
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch):
-    monkeypatch.setattr(target_module, "FIRST_WAIT_S", 0.001)
-
-
-def questions_of(count):
-    return [{"id": f"q{i}", "question": f"Question {i}?", "answers": ["Paris"], "group": "fact"} for i in range(count)]
-
-
-def table_of(questions, reply="It is Paris."):
-    return {question["question"]: reply for question in questions}
-
-
-def open_run(folder, questions, model="tiny", plain=False):
-    planned = plan(capitals(questions), Inputs(), plain)
-    return Run(planned, identify(planned, model, None, plain), folder)
-
-
-@pytest.fixture(autouse=True)
-def found(monkeypatch):
-    """Results are read with the suite of these tests."""
-    monkeypatch.setattr("eval.result.joined", lambda names: capitals([]))
-
-
-def evaluate(run, base_url, concurrency):
-    """Ask what is missing; the figures and the records."""
-
-    async def ask():
-        async with target_module.Target(base_url, run.identity["model"]) as target:
-            await run.ask(target, concurrency)
-
-    asyncio.run(ask())
-    result = read_result(run.folder)
-    return result.figures, result.records
-
-
-def landed(run):
-    return [json.loads(line) for line in run.records_path.read_text().splitlines()]
+pytestmark = pytest.mark.usefixtures("short_waits", "capitals_found")
 
 
 def test_every_question_becomes_a_record_with_its_scores(serve_table, tmp_path):
@@ -182,7 +130,7 @@ def test_a_score_that_fails_costs_its_records_and_is_mended_without_asking(serve
     server = serve_table(table_of(questions))
     mistakes = {"seven": lambda: {}["seven"], "nine": lambda: float("nan"), "Paris": lambda: True}
     with monkeypatch.context() as mistaken:
-        mistaken.setitem(globals(), "states_value", lambda text, answers: mistakes[answers[0]]())
+        mistaken.setattr(STATES_VALUE, lambda text, answers: mistakes[answers[0]]())
         figures, records = evaluate(open_run(tmp_path, questions), server.at, 8)
     failed = {record.id: record.error for record in records if record.status == "error"}
     assert failed.keys() == {"q7", "q9"}
@@ -256,107 +204,6 @@ def test_a_run_of_errors_measures_nothing(serve_table, tmp_path):
     assert all(figure.estimate is None for figure in figures.values())
 
 
-def test_resume_sends_only_what_is_missing(serve_table, tmp_path):
-    questions = questions_of(50)
-    table = table_of(questions) | {"Question 7?": [400, "Paris"]}
-    server = serve_table(table)
-    evaluate(open_run(tmp_path, questions), server.at, 8)
-    server.log.clear()
-    _, records = evaluate(open_run(tmp_path, questions), server.at, 8)
-    assert [body["messages"][-1]["content"] for body in server.log] == ["Question 7?"]
-    assert {record.status for record in records} == {"ok"}
-    server.log.clear()
-    evaluate(open_run(tmp_path, questions), server.at, 8)
-    assert server.log == []
-
-
-def test_a_line_cut_short_by_a_crash_is_asked_again(serve_table, tmp_path):
-    questions = questions_of(10)
-    server = serve_table(table_of(questions))
-    run = open_run(tmp_path, questions)
-    evaluate(run, server.at, 1)
-    whole = run.records_path.read_bytes()
-    run.records_path.write_bytes(whole[:-20])
-    server.log.clear()
-    _, records = evaluate(open_run(tmp_path, questions), server.at, 1)
-    assert len(server.log) == 1
-    assert len(records) == len(landed(run)) == 10
-
-
-def test_an_interrupted_run_keeps_what_landed(serve_table, tmp_path):
-    questions = questions_of(60)
-    server = serve_table(table_of(questions))
-    server.delay = 0.01
-    run = open_run(tmp_path, questions)
-
-    async def stop_early():
-        async with target_module.Target(server.at, "tiny") as target:
-            asking = asyncio.create_task(run.ask(target, 4))
-            while len(server.log) < 20:
-                await asyncio.sleep(0.001)
-            asking.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asking
-
-    asyncio.run(stop_early())
-    kept = len(landed(run))
-    assert 0 < kept < 60
-    server.log.clear()
-    _, records = evaluate(open_run(tmp_path, questions), server.at, 4)
-    assert len(server.log) == 60 - kept
-    assert len(records) == 60
-
-
-def test_an_interrupted_run_with_a_slow_score_keeps_every_reply(serve_table, tmp_path, monkeypatch):
-    questions = questions_of(300)
-    server = serve_table(table_of(questions))
-    run = open_run(tmp_path, questions)
-    monkeypatch.setitem(globals(), "states_value", lambda text, answers: time.sleep(0.004) or True)
-    received = []
-    sent = target_module.Target.ask
-
-    async def counted(self, request):
-        reply = await sent(self, request)
-        received.append(reply)
-        return reply
-
-    monkeypatch.setattr(target_module.Target, "ask", counted)
-
-    async def stop_early():
-        async with target_module.Target(server.at, "tiny") as target:
-            asking = asyncio.create_task(run.ask(target, 8))
-            while len(received) < 100:
-                await asyncio.sleep(0.001)
-            asking.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asking
-
-    asyncio.run(stop_early())
-    assert 100 <= len(landed(run)) == len(received) < 300
-
-
-def test_a_slow_score_holds_requests_back(serve_table, tmp_path, monkeypatch):
-    questions = questions_of(200)
-    server = serve_table(table_of(questions))
-    run = open_run(tmp_path, questions)
-    ahead = []
-
-    def slow(text, answers):
-        time.sleep(0.002)
-        ahead.append(len(server.log) - len(ahead))
-        return True
-
-    monkeypatch.setitem(globals(), "states_value", slow)
-
-    async def ask():
-        async with target_module.Target(server.at, "tiny") as target:
-            await run.ask(target, 8)
-
-    asyncio.run(ask())
-    assert len(landed(run)) == 200
-    assert max(ahead) <= 3 * 8 + 1
-
-
 def test_a_server_that_refuses_log_probabilities_is_asked_without(serve_table, tmp_path):
     questions = questions_of(60)
     server = serve_table(table_of(questions), refuses=["logprobs"])
@@ -381,26 +228,6 @@ def test_a_later_refusal_of_log_probabilities_says_nothing_of_the_other_requests
 
     asyncio.run(ask())
     assert all("logprobs" in body for body in server.log)
-
-
-@pytest.mark.parametrize("identity", ["{}", "[]", "3", '{"suite": "x", "model": "y", "plain": false, "tasks": 1}'])
-def test_a_folder_with_another_run_json_holds_no_run(tmp_path, identity):
-    (tmp_path / "run.json").write_text(identity)
-    with pytest.raises(UserError, match="holds no run"):
-        read_result(tmp_path)
-
-
-def test_a_folder_holds_one_run(tmp_path):
-    questions = questions_of(3)
-    open_run(tmp_path, questions)
-    open_run(tmp_path, questions)
-    for other, said in (
-        ({"questions": questions_of(4)}, "other questions, more or fewer of them"),
-        ({"questions": questions, "model": "other"}, "another model"),
-        ({"questions": questions, "plain": True}, "with or without --plain"),
-    ):
-        with pytest.raises(UserError, match=rf"holds another run \(.*{said}.*\): name another with --out, or give"):
-            open_run(tmp_path, **other)
 
 
 def test_a_line_that_is_no_record_is_named(tmp_path):
