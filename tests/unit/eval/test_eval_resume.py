@@ -6,6 +6,7 @@ import time
 import pytest
 
 from eval import target as target_module
+from eval.result import read_result
 from serving.errors import UserError
 from tests.unit.eval.capital_runs import STATES_VALUE, evaluate, landed, open_run, questions_of, table_of
 
