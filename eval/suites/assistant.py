@@ -4,7 +4,7 @@ from eval.suite import Suite
 from eval.suites.hallucination import KNOWLEDGE
 from eval.tasks import grounding, selfcheck
 from eval.tasks.false_premises import TASK as LIFESPAN
-from eval.tasks.language import FACTS, PAIRS, PROSE
+from eval.tasks.language import EVERYDAY, FACTS, PAIRS, PROSE
 from eval.tasks.robustness import FACT_FORMATS, ROBUSTNESS, WORDINGS
 from eval.tasks.speed import SPEED
 from eval.tasks.tools import EXAM, PROBES, RECOVERY
@@ -16,7 +16,7 @@ SUITE = Suite(
         *(KNOWLEDGE, selfcheck.TASK, grounding.TASK),
         *(ROBUSTNESS, WORDINGS, FACT_FORMATS, LIFESPAN),
         *(EXAM, PROBES, RECOVERY),
-        *(PROSE, FACTS, PAIRS),
+        *(PROSE, FACTS, PAIRS, EVERYDAY),
         SPEED,
     ),
     headlines=(

@@ -1,9 +1,9 @@
-"""FormatSpread on multiple choice, from a local copy of ARC: do layout and order change which option is taken?"""
+"""FormatSpread on multiple choice, ours and a local copy of ARC: do layout and order change which option is taken?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from eval.data import Inputs, public_rows
+from eval.data import Inputs, project_file, public_rows
 from eval.figures import Section
 from eval.records import Record
 from eval.requests import choice
@@ -30,10 +30,16 @@ def summarise(records: Sequence[Record], title: str) -> list[Section]:
     return [Section(title, [*accuracy, *agreement])]
 
 
-def _arc(name: str, title: str, variants: Sequence[Variant], about: str) -> Task:
+def _choosing(
+    name: str,
+    title: str,
+    variants: Sequence[Variant],
+    about: str,
+    data: Callable[[Inputs], Iterable[Sample]] = questions,
+) -> Task:
     return Task(
         name=name,
-        data=questions,
+        data=data,
         asking=choice(),
         variants=variants,
         scores=(right_option, option_taken),
@@ -43,15 +49,22 @@ def _arc(name: str, title: str, variants: Sequence[Variant], about: str) -> Task
     )
 
 
-ARC_FORMATS = _arc(
+ARC_FORMATS = _choosing(
     "arc_formats",
     "Multiple choice in other formats of the prompt",
     FORMATS,
     "does the layout of a multiple-choice prompt change which option it takes?",
 )
-ARC_ORDER = _arc(
+ARC_ORDER = _choosing(
     "arc_order",
     "Multiple choice with the options in another order",
     ORDERS,
     "does the order of the options change which option it takes?",
+)
+EVERYDAY_ORDER = _choosing(
+    "everyday_order",
+    "Everyday things with the options in another order",
+    ORDERS,
+    "the same of what everybody knows",
+    project_file("probes/everyday.jsonl"),
 )

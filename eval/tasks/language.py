@@ -19,6 +19,7 @@ from eval.task import Task
 
 LM_EVAL_BLANK = " "
 """lm-eval 0.4.13 puts it before every option, even where nothing stands before: published figures of BLiMP have it."""
+SCHOOL = "Question: {question}\nAnswer:"
 NO_LIKELIHOODS = "the endpoint gives no log-probabilities"
 _NEEDS_OPTIONS = re.compile(r"\b(?:these|those|following|which one|which of|except|not)\b", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"[^;(),]{3,40}")
@@ -96,8 +97,15 @@ def minimal_pairs(
     )
 
 
-def options(name: str, title: str, file: str, context: str, about: str, size: int = 300) -> Task:
-    """The task of choosing among the "choices" of a local copy's rows; "answer" is the index of the right one."""
+def options(
+    name: str,
+    title: str,
+    data: Callable[[Inputs], Iterable[Sample]],
+    about: str,
+    context: str = SCHOOL,
+    size: int = 300,
+) -> Task:
+    """The task of choosing among the "choices" of a sample; "answer" is the index of the right one."""
 
     def figures(records: Sequence[Record]) -> list[Section]:
         by_length = mean("acc_norm", "per character", records, scores.right_option_by_length)
@@ -107,7 +115,7 @@ def options(name: str, title: str, file: str, context: str, about: str, size: in
 
     return Task(
         name=name,
-        data=lambda inputs: public_rows(f"multiple_choice_qa/{file}"),
+        data=data,
         asking=choice(context),
         scores=(right_option, scores.right_option_by_length),
         figures=figures,
@@ -132,6 +140,11 @@ def closed_book(name: str, title: str, data: Callable[[Inputs], Iterable[Sample]
         size=size,
         about=about,
     )
+
+
+def local_copy(name: str) -> Callable[[Inputs], list[Sample]]:
+    """The test questions of a public set with options. They raise `Missing` where there is no local copy."""
+    return lambda inputs: public_rows(f"multiple_choice_qa/{name}_test.jsonl.gz")
 
 
 def exam_texts(inputs: Inputs) -> list[Sample]:
@@ -258,22 +271,20 @@ BLIMP = minimal_pairs(
     size=1000,
     before=LM_EVAL_BLANK,
 )
-CHOICES = (
-    options(
-        "arc_easy", "ARC easy", "arc_easy_test.jsonl.gz", "Question: {question}\nAnswer:", "easy science of schools"
-    ),
-    options(
-        "arc_challenge",
-        "ARC challenge",
-        "arc_challenge_test.jsonl.gz",
-        "Question: {question}\nAnswer:",
-        "harder science of schools",
-    ),
-    options("openbookqa", "OpenBookQA", "openbookqa_test.jsonl.gz", "{question}", "elementary science, applied"),
-    options("piqa", "PIQA", "piqa_test.jsonl.gz", "Question: {question}\nAnswer:", "how everyday things are done"),
+EVERYDAY = options(
+    "everyday",
+    "Everyday things",
+    project_file("probes/everyday.jsonl"),
+    "does it choose what everybody knows, among four things?",
+)
+PUBLIC_CHOICES = (
+    options("arc_easy", "ARC easy", local_copy("arc_easy"), "easy science of schools"),
+    options("arc_challenge", "ARC challenge", local_copy("arc_challenge"), "harder science of schools"),
+    options("openbookqa", "OpenBookQA", local_copy("openbookqa"), "elementary science, applied", "{question}"),
+    options("piqa", "PIQA", local_copy("piqa"), "how everyday things are done"),
 )
 TRIVIA = closed_book("trivia", "OpenTriviaQA, closed book", trivia, "how much trivia does it know by heart?", size=300)
 CAPITALS = closed_book(
     "capitals", "Capitals of the World Factbook", capitals, "does it know the capitals of the world?", size=200
 )
-TASKS = (PROSE, FACTS, PAIRS, STORIES, WIKIPEDIA, BLIMP, *CHOICES, TRIVIA, CAPITALS)
+TASKS = (PROSE, FACTS, PAIRS, EVERYDAY, STORIES, WIKIPEDIA, BLIMP, *PUBLIC_CHOICES, TRIVIA, CAPITALS)

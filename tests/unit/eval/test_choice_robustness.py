@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from eval.records import Record
 from eval.replies import Scored
 from eval.run import cluster_of
 from eval.scores.options import option_taken, right_option
-from eval.tasks import formats, pararel
+from eval.tasks import formats, language, pararel
 
 
 def figures(records, task):
@@ -121,6 +122,23 @@ def test_formats_list_the_options_and_leave_the_bare_question_outside(public_cop
     found = figures(scored_records(task, lambda case, number: number % 4), task)
     assert "right_option.variant.original" not in found
     assert found["right_option"].n == 12 * 8
+
+
+def test_our_own_questions_give_nothing_away():
+    samples = language.EVERYDAY.data(Inputs())
+    places = Counter(sample["answer"] for sample in samples)
+    assert max(places.values()) - min(places.values()) <= 1
+    longest = sum(len(s["choices"][s["answer"]]) == max(map(len, s["choices"])) for s in samples)
+    assert longest / len(samples) < 0.4
+    assert all(len(set(sample["choices"])) == formats.CHOICES for sample in samples)
+
+
+def test_our_own_questions_are_asked_in_every_order_without_public_copies(monkeypatch):
+    monkeypatch.delenv("HOMEGROWN_DATA", raising=False)
+    task = formats.EVERYDAY_ORDER
+    first = figures(scored_records(task, lambda case, number: 0), task)
+    assert first["right_option"].estimate.value == pytest.approx(0.25)
+    assert first["consistency"].why_not
 
 
 @pytest.mark.skipif(public_data() is None, reason="needs local copies of public sets")
