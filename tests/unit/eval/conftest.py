@@ -3,16 +3,16 @@
 import asyncio
 import json
 import socket
-import threading
 
 import pytest
 from aiohttp import web
 
 from tests.unit.eval.almanac_runs import EXAM, invoke
 from tests.unit.eval.capital_runs import capitals
+from tests.unit.eval.threaded_server import ThreadedServer
 
 
-class TableServer:
+class TableServer(ThreadedServer):
     """Answers the last user message from `table`: a text, a message dict, or an HTTP status to fail with.
 
     A list is worked off one entry a request, its last entry for ever. `log` keeps every request body. A request that
@@ -20,34 +20,13 @@ class TableServer:
     """
 
     def __init__(self, table, models=("tiny",), refuses=()):
+        super().__init__()
         self.table, self.models, self.log, self.refuses = dict(table), list(models), [], set(refuses)
         self.delay, self.in_flight, self.most_in_flight = 0.0, 0, 0
         self.in_flight_at, self.token_delay = [], 0.0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self):
-        self._thread.start()
-        self.base_url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def at(self):
-        return self.base_url
-
-    async def _start(self):
-        app = web.Application()
-        app.router.add_get("/v1/models", self._list_models)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+    def routes(self):
+        return ("GET", "/v1/models", self._list_models), ("POST", "/v1/chat/completions", self._chat)
 
     async def _list_models(self, request):
         return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})

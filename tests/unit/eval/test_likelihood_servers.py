@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import threading
 
 import pytest
 from aiohttp import web
@@ -12,9 +11,10 @@ from eval.replies import NoAnswer, Scored
 from eval.requests import Choose, Likelihood
 from eval.target import Target
 from tests.unit.eval.likelihood_runs import assert_nothing_is_measured, planned_run
+from tests.unit.eval.threaded_server import ThreadedServer
 
 
-class CharacterServer:
+class CharacterServer(ThreadedServer):
     """A completions server, not vLLM, whose tokens are characters: each has the log-probability -code/100.
 
     `bos` is put before every prompt, as some servers do; `echoes` False makes it a server of chats alone that answers
@@ -23,31 +23,13 @@ class CharacterServer:
     """
 
     def __init__(self, bos="", echoes=True, said="", refusal="", logprob=None, echoed=math.inf):
+        super().__init__()
         self.bos, self.echoes, self.said, self.asked = bos, echoes, said, []
         self.refusal, self.logprob, self.echoed = refusal, logprob, echoed
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self):
-        self._thread.start()
-        self.base_url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self):
-        app = web.Application()
-        if self.echoes:
-            app.router.add_post("/v1/completions", self._complete)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+    def routes(self):
+        chats = ("POST", "/v1/chat/completions", self._chat)
+        return [("POST", "/v1/completions", self._complete), chats] if self.echoes else [chats]
 
     async def _complete(self, request):
         if self.refusal:
