@@ -44,7 +44,7 @@ def main() -> None:
                 result = Stage(recipe, "pretrain").measure(layout, compiled)
                 print(
                     f"{row:>5}  {layout.processes} x {layout.threads} {'compiled' if compiled else 'eager':<24}"
-                    f"{result.tokens_per_second:>10,.0f}{result.tokens_per_cpu_second:>14,.0f}{os.getloadavg()[0]:>6.1f}",
+                    f"{result.per_second:>10,.0f}{result.per_cpu_second:>14,.0f}{os.getloadavg()[0]:>6.1f}",
                     flush=True,
                 )
 

@@ -51,6 +51,7 @@ class Lineage(BaseModel):
     seed: int = 0
     versions: dict[str, str] = {}
     tokens: int = 0
+    pictures: int = 0
     seconds: float = 0.0
     metrics: dict[str, float] = {}
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -82,10 +83,10 @@ def check_model_folder(path: Path, chat: bool = True) -> None:
     """
     if not path.is_dir():
         raise ModelFolderError(f"The model folder {path} does not exist: check the path, or name another model.")
-    _check_links(path)
-    config = _read_object(path / "config.json", "name a folder that transformers' save_pretrained wrote")
+    check_links(path)
+    config = read_object(path / "config.json", "name a folder that transformers' save_pretrained wrote")
     _check_no_own_code(path)
-    tokenizer = _read_object(path / "tokenizer.json", "save the model's tokenizer there with tokenizer.save_pretrained")
+    tokenizer = read_object(path / "tokenizer.json", "save the model's tokenizer there with tokenizer.save_pretrained")
     embedding_rows = _check_weights(path)
     _check_vocabulary(path, config, tokenizer, embedding_rows)
     if chat and not has_chat_template(path):
@@ -100,7 +101,7 @@ def has_chat_template(path: Path) -> bool:
     if (path / "chat_template.jinja").is_file():
         return True
     settings = path / "tokenizer_config.json"
-    return settings.is_file() and bool(_read_object(settings, "").get("chat_template"))
+    return settings.is_file() and bool(read_object(settings, "").get("chat_template"))
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -108,7 +109,7 @@ def weight_files(path: Path) -> list[Path]:
     index = path / "model.safetensors.index.json"
     if not index.is_file():
         return [path / "model.safetensors"]
-    weight_map = _read_object(index, "save the model again").get("weight_map")
+    weight_map = read_object(index, "save the model again").get("weight_map")
     names = set(map(str, weight_map.values())) if isinstance(weight_map, dict) else set()
     if not names or any(Path(name).name != name for name in names):
         raise ModelFolderError(f"The file {index} does not name weight files of its own folder: save the model again.")
@@ -146,8 +147,11 @@ def read_lineage(path: Path) -> Lineage:
         raise ModelFolderError(f"The file {file} is broken at {key}: grow the model again.") from None
 
 
-def _read_object(file: Path, way_out: str) -> dict:
-    """The JSON object in `file`; `way_out` completes the sentence for a file that is missing."""
+def read_object(file: Path, way_out: str) -> dict:
+    """The JSON object in `file`; `way_out` completes the sentence for a file that is missing.
+
+    Raises `ModelFolderError`.
+    """
     try:
         value = json.loads(file.read_bytes())
     except FileNotFoundError:
@@ -159,7 +163,8 @@ def _read_object(file: Path, way_out: str) -> dict:
     return value
 
 
-def _check_links(path: Path) -> None:
+def check_links(path: Path) -> None:
+    """Raise `ModelFolderError` when a link leads out of the folder in `path`."""
     # In the Hugging Face cache the files of snapshots/<revision> are links into blobs/ beside it.
     boundary = path.resolve().parents[1] if path.resolve().parent.name == "snapshots" else path.resolve()
     for file in path.rglob("*"):
@@ -169,7 +174,7 @@ def _check_links(path: Path) -> None:
 
 def _check_no_own_code(path: Path) -> None:
     for name in ("config.json", "tokenizer_config.json", "processor_config.json"):
-        if (path / name).is_file() and "auto_map" in _read_object(path / name, ""):
+        if (path / name).is_file() and "auto_map" in read_object(path / name, ""):
             raise ModelFolderError(
                 f"The file {path / name} asks to run the model's own code (auto_map), which is never done here: "
                 "choose a model whose architecture transformers and vLLM know."

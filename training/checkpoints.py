@@ -39,7 +39,7 @@ def is_whole(checkpoint: Path) -> bool:
 
 def latest_whole(folder: Path) -> Path | None:
     """The newest whole checkpoint in `folder`. Those after it are removed: the Trainer would write into them."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), key=_step, reverse=True):
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
         if is_whole(checkpoint):
             return checkpoint
         shutil.rmtree(checkpoint)
@@ -50,5 +50,6 @@ def seconds_so_far(checkpoint: Path) -> float:
     return json.loads((checkpoint / MARK).read_text(encoding="utf-8"))["seconds"]
 
 
-def _step(checkpoint: Path) -> int:
+def step_of(checkpoint: Path) -> int:
+    """The number of optimizer steps after which `checkpoint` was written."""
     return int(checkpoint.name.rpartition("-")[2])

@@ -12,8 +12,9 @@ from training.adapters import lora_config, merged
 from training.batches import collate
 from training.forms import WordForms
 from training.job import Job
+from training.packed import PackedTraining, finish, prepare, train
 from training.tokens import PackedRows
-from training.trainer import PackedTraining, finish, prepare, run, training_arguments
+from training.trainer import training_arguments
 
 
 class FineTuner(PackedTraining, SFTTrainer):
@@ -44,7 +45,7 @@ def main(path: Path) -> None:
         processing_class=tokenizer,
         peft_config=lora_config(section.lora) if section.lora else None,
     )
-    result = run(trainer, job)
+    result = train(trainer, job)
     finish(job, merged(trainer.model), result)
 
 

@@ -6,11 +6,12 @@ from pydantic import BaseModel, ConfigDict
 
 from training.corpus.sources import SourceReport
 from training.launch import Layout
-from training.recipe import EmbedderSection, Recipe, TrainingSection
+from training.recipe import EmbedderSection, Recipe
+from training.section import OptimizedSection
 
 
 class Job(BaseModel):
-    """One stage of one recipe, ready to be run by `training.pretrain` or `training.finetune`."""
+    """One stage of one recipe, ready to be run by its module (`training.pretrain`, for one)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,8 +29,8 @@ class Job(BaseModel):
     """Whether this is only the short run that turns a budget of minutes into steps."""
 
     @property
-    def section(self) -> TrainingSection:
-        return self.recipe.pretrain if self.stage == "pretrain" else self.recipe.sft
+    def section(self) -> OptimizedSection:
+        return getattr(self.recipe, self.stage)
 
     @property
     def data(self) -> Path:
@@ -60,8 +61,9 @@ class Job(BaseModel):
 class Result(BaseModel):
     """What a finished stage reports; when only measuring, nothing but the speed."""
 
-    tokens_per_second: float
-    tokens_per_cpu_second: float
+    per_second: float
+    """Tokens or images, all processes together."""
+    per_cpu_second: float
     seconds: float
     metrics: dict[str, float] = {}
 

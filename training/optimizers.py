@@ -1,12 +1,23 @@
 """Muon for the matrices of the blocks, AdamW for the rest, as one optimizer; and the learning-rate schedule."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
-from training.recipe import TrainingSection
+from training.section import OptimizedSection
+
+Polynomial = tuple[float, float, float]
+"""Coefficients of x, x^3 and x^5 in one Newton-Schulz step."""
+
+JORDAN: tuple[Polynomial, ...] = 5 * ((3.4445, -4.775, 2.0315),)
+# Three steps that come about as near as JORDAN's five (Amsel et al. 2025, "The Polar Express", arXiv:2505.16932).
+POLAR_EXPRESS: tuple[Polynomial, ...] = (
+    (8.2051, -22.9019, 16.4607),
+    (4.0664, -2.8612, 0.5184),
+    (3.9096, -2.8234, 0.5250),
+)
 
 
 class StackedMuon(torch.optim.Muon):
@@ -15,6 +26,10 @@ class StackedMuon(torch.optim.Muon):
     The same updates, bit for bit on CPUs, in a quarter less time: a small model has many small matrices. They are
     scaled to the size of AdamW's, so that one learning rate fits both.
     """
+
+    def __init__(self, matrices: list[nn.Parameter], polynomials: Sequence[Polynomial] = JORDAN, **options) -> None:
+        super().__init__(matrices, **options)
+        self.polynomials = polynomials
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None) -> None:
@@ -25,21 +40,18 @@ class StackedMuon(torch.optim.Muon):
             updates = torch._foreach_lerp(gradients, momenta, group["momentum"])
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             for stack in _alike(parameters):
-                directions = orthogonalised(
-                    torch.stack([_wide(updates[i]) for i in stack]), group["ns_coefficients"], group["ns_steps"]
-                )
+                directions = orthogonalised(torch.stack([_wide(updates[i]) for i in stack]), self.polynomials)
                 for i, direction in zip(stack, directions, strict=True):
                     size = 0.2 * math.sqrt(max(direction.shape)) * group["lr"]
                     parameter = parameters[i]
                     parameter.add_(direction if parameter.shape == direction.shape else direction.T, alpha=-size)
 
 
-def orthogonalised(matrices: torch.Tensor, coefficients: tuple[float, float, float], steps: int) -> torch.Tensor:
+def orthogonalised(matrices: torch.Tensor, polynomials: Sequence[Polynomial]) -> torch.Tensor:
     """The nearest half-orthogonal matrix of each of `matrices` (n, rows, columns >= rows), by Newton-Schulz in bf16."""
-    a, b, c = coefficients
     x = matrices.bfloat16()
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for _ in range(steps):
+    for a, b, c in polynomials:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x
@@ -70,10 +82,11 @@ class MuonAdamW(torch.optim.Optimizer):
         learning_rate: float,
         other_learning_rate: float,
         weight_decay: float,
+        polynomials: Sequence[Polynomial] = JORDAN,
     ) -> None:
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
-            self.parts.append(StackedMuon(matrices, lr=learning_rate, weight_decay=weight_decay))
+            self.parts.append(StackedMuon(matrices, polynomials, lr=learning_rate, weight_decay=weight_decay))
         if others:
             self.parts.append(
                 torch.optim.AdamW(others, lr=other_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
@@ -98,14 +111,17 @@ class MuonAdamW(torch.optim.Optimizer):
         self._share_groups()
 
 
-def build_optimizer(model: nn.Module, section: TrainingSection) -> MuonAdamW:
+def build_optimizer(
+    model: nn.Module, section: OptimizedSection, polynomials: Sequence[Polynomial] = JORDAN
+) -> MuonAdamW:
     """The optimizer of a model's trainable parameters. Adapters (LoRA) are trained with AdamW alone."""
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_matrix = parameter.dim() == 2 and "layers." in name and "lora_" not in name
             (matrices if is_matrix else others).append(parameter)
-    return MuonAdamW(matrices, others, section.learning_rate, section.embedding_learning_rate, section.weight_decay)
+    rates = section.learning_rate, section.embedding_learning_rate, section.weight_decay
+    return MuonAdamW(matrices, others, *rates, polynomials)
 
 
 def warmup_stable_decay(steps: int, warmup: int, decay: float) -> Callable[[int], float]:

@@ -6,7 +6,6 @@ last, what came out. Results are the folders `models/<recipe>-base`, `models/<re
 """
 
 import hashlib
-import importlib.metadata
 import json
 import shutil
 import sys
@@ -24,6 +23,7 @@ from training.exam import is_examined, write_exam
 from training.job import EmbedderJob, EmbedderResult, Job, Result
 from training.launch import Layout, cores, is_disk_full, layout_for, run_ranks
 from training.progress import LiveLine
+from training.publish import replace_folder, versions
 from training.recipe import Recipe
 from training.rendering import marks_answers
 from training.shape import parameters_of, shape_of
@@ -32,7 +32,6 @@ from training.tokens import StreamReport, write_rows
 
 STAGES = ("tokenizer", "pretrain", "sft", "embedder")
 PARENTLESS = ("tokenizer", "embedder")
-PACKAGES = ("torch", "transformers", "tokenizers", "trl")
 MODULES = {"pretrain": "training.pretrain", "sft": "training.finetune", "embedder": "training.embedder"}
 ALMANAC = SourceSpec(name="almanac", kind="text")
 SAMPLED_STEPS = 24
@@ -174,7 +173,7 @@ class Stage:
         if not self._is_trained(job.result):
             run_ranks(MODULES[self.name], job.write(), layout)
         result = Result.model_validate_json(job.result.read_text())
-        tokens = steps * self.section.batch_tokens
+        tokens = steps * self.section.per_step
         return self._lineage(_sources(reports), tokens, result.seconds, result.metrics)
 
     def _is_trained(self, result: Path) -> bool:
@@ -211,7 +210,7 @@ class Stage:
             return self.section.compile
         budget = self.section.parsed_budget()
         speed = FLOPS_A_PROCESS[layout.device] * layout.processes * layout.threads / (6 * self._parameters())
-        seconds = budget.seconds if budget.tokens is None else budget.tokens / speed
+        seconds = budget.seconds if budget.amount is None else budget.amount / speed
         return seconds >= COMPILED_FROM_S and shutil.which("g++") is not None
 
     def _parameters(self) -> int:
@@ -224,13 +223,13 @@ class Stage:
     def _steps(self, layout: Layout) -> int:
         """The number of optimizer steps, fixed when first asked for."""
         budget = self.section.parsed_budget()
-        if budget.tokens is not None:
-            return budget.steps(self.section.batch_tokens, None)
+        if budget.amount is not None:
+            return budget.steps(self.section.per_step, None)
         fixed = self.folder / "steps.json"
         if not fixed.exists():
-            speed = self.measure(layout, self._compiled(layout)).tokens_per_second
-            steps = budget.steps(self.section.batch_tokens, speed)
-            write_whole(fixed, json.dumps({"steps": steps, "tokens_per_second": speed}))
+            speed = self.measure(layout, self._compiled(layout)).per_second
+            steps = budget.steps(self.section.per_step, speed)
+            write_whole(fixed, json.dumps({"steps": steps, "per_second": speed}))
         return json.loads(fixed.read_text())["steps"]
 
     def measure(self, layout: Layout, compiled: bool) -> Result:
@@ -275,7 +274,7 @@ class Stage:
             finished = self.folder / "model"
             finish_model_folder(finished, lineage, self.output.name)
             (check_embedder_folder if self.name == "embedder" else check_model_folder)(finished)
-            _replace(self.output, finished)
+            replace_folder(self.output, finished)
         write_whole(
             self.folder / "stamp.json", json.dumps({"inputs": self.inputs, "sha256": folder_digest(self.output)})
         )
@@ -283,21 +282,6 @@ class Stage:
             shutil.rmtree(self.folder / leftover, ignore_errors=True)
         metrics = "".join(f"  {name.replace('_', ' ')} {value:.3f}" for name, value in lineage.metrics.items())
         print(f"{self.name}  done: {self.output}{metrics}", flush=True)
-
-
-def versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
-def _replace(target: Path, source: Path) -> None:
-    """Put the folder `source` where `target` is; a reader finds the old one or the new one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _read(path: Path) -> dict | None:

@@ -10,9 +10,10 @@ from training.batches import collate
 from training.forms import WordForms
 from training.job import Job
 from training.model import build_model
+from training.packed import PackedTraining, RowNumbers, finish, prepare, train
 from training.tokenizer import PAD, TURN_END
 from training.tokens import PackedRows
-from training.trainer import PackedTraining, RowNumbers, finish, prepare, run, training_arguments
+from training.trainer import training_arguments
 
 
 class Pretrainer(PackedTraining, Trainer):
@@ -40,4 +41,4 @@ def main(path: Path) -> None:
     prepare(model, job)
     rows = PackedRows(job.data / "training", job.recipe.seed)
     trainer = Pretrainer(job, model=model, args=arguments, train_dataset=RowNumbers(rows), data_collator=collate)
-    finish(job, model, run(trainer, job))
+    finish(job, model, train(trainer, job))

@@ -5,25 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from prompts.library import TOOL_NAMES, persona
 from serving.errors import UserError
-from training.budget import Budget, parse_budget
 from training.corpus.sources import SourceSpec
+from training.images.section import ImagesSection, PictureSource
+from training.section import OptimizedSection, Section
 
 FOLDER = Path(__file__).parent / "recipes"
-
-
-def _budget_text(text: str) -> str:
-    parse_budget(text)
-    return text
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are errors, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _weighted(sources: list[SourceSpec]) -> list[SourceSpec]:
@@ -65,27 +55,16 @@ class PhaseSection(Section):
     sources: Sources
 
 
-class TrainingSection(Section):
+class TrainingSection(OptimizedSection):
     """The dials that pretraining and fine-tuning share. Weights of sources are shares of tokens."""
 
-    budget: Annotated[str, AfterValidator(_budget_text)]
     phases: list[PhaseSection] = Field(min_length=1)
     batch_tokens: int = Field(default=4096, ge=64, description="tokens of one optimizer step, all processes together")
     row: int = Field(ge=32, description="tokens of one packed row")
-    learning_rate: float = Field(default=4e-3, gt=0, description="of Muon, for the matrices of the blocks")
-    embedding_learning_rate: float = Field(default=4e-3, gt=0, description="of AdamW, for everything else")
-    weight_decay: float = Field(default=0.1, ge=0, description="of the matrices")
-    warmup_steps: int = Field(default=50, ge=0)
-    decay: float = Field(default=0.4, ge=0, le=1, description="last share of the steps in which the rates fall to 0")
-    clip: float = Field(default=1.0, gt=0)
-    checkpoint_every: int = Field(default=200, ge=1, description="steps")
     validation_tokens: int = Field(default=32_768, ge=0, description="held-out tokens; 0: no validation")
     persona: bool = Field(description="whether chat documents carry the system prompt and their tool list")
     share_forms: bool = Field(default=False, description="word, Word and word behind a blank learn from one another")
     answers_only: bool = Field(default=True, description="in chat, only what the assistant says counts in the loss")
-    compile: Literal["auto"] | bool = "auto"
-    processes: Literal["auto"] | int = "auto"
-    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
 
     @model_validator(mode="before")
     @classmethod
@@ -108,8 +87,9 @@ class TrainingSection(Section):
     def rows_per_batch(self) -> int:
         return self.batch_tokens // self.row
 
-    def parsed_budget(self) -> Budget:
-        return parse_budget(self.budget)
+    @property
+    def per_step(self) -> int:
+        return self.batch_tokens
 
 
 class PretrainSection(TrainingSection):
@@ -171,6 +151,7 @@ class Recipe(Section):
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None
     embedder: EmbedderSection | None = None
+    images: ImagesSection | None = None
 
     @field_validator("tools")
     @classmethod
@@ -197,6 +178,8 @@ class Recipe(Section):
             raise ValueError("sft needs a section pretrain, or sft.base")
         if self.pretrain and max(self.pretrain.row, self.sft.row if self.sft else 0) > self.model.context:
             raise ValueError("a row is longer than model.context")
+        if self.images and (self.tokenizer or self.pretrain or self.sft or self.embedder):
+            raise ValueError("an image model has a recipe of its own: move images to another file")
         return self
 
     def dress(self, section: TrainingSection) -> Dress:
@@ -281,4 +264,4 @@ def _meant(location: tuple) -> str:
 
 def _sections() -> list[type[BaseModel]]:
     training = [TokenizerSection, PhaseSection, PretrainSection, SftSection, LoraSection, EmbedderSection]
-    return [Recipe, ModelSection, *training, SourceSpec]
+    return [Recipe, ModelSection, *training, SourceSpec, ImagesSection, PictureSource]

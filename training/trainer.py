@@ -1,8 +1,7 @@
-"""What pretraining and fine-tuning share: our parts for transformers' Trainer."""
+"""What every stage on transformers' Trainer shares: optimizer, schedule, whole checkpoints, the live line."""
 
 import math
 import os
-import shutil
 import sys
 import time
 import warnings
@@ -11,28 +10,22 @@ from pathlib import Path
 import datasets
 import torch
 import torch.distributed as dist
-from torch.utils.data import Dataset
-from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
 from serving.errors import UserError
-from training import attention
-from training.batches import document_mask
-from training.checkpoints import latest_whole, mark_whole, seconds_so_far, write_whole
+from training.checkpoints import latest_whole, mark_whole, seconds_so_far
 from training.hardware import autocasts, peak_flops
 from training.job import Job, Result
-from training.model import flops_per_token, skip_uncounted_logits
 from training.optimizers import build_optimizer, warmup_stable_decay
 from training.progress import LiveLine, amount, clock
-from training.tokens import PackedRows
-from training.validation import bits_per_byte
 
 MEASURED_STEPS, STEPS_BEFORE_MEASURING = 20, 4
 
 
-class PackedTraining:
-    """A mixin before `Trainer` or one of its subclasses: packed rows, Muon, our schedule, whole checkpoints.
+class StagedTraining:
+    """A mixin before `Trainer` or one of its subclasses: Muon, our schedule, whole checkpoints, finite losses.
 
     Reads `self.job`, which the class that mixes it in sets before calling `Trainer.__init__`.
     """
@@ -48,12 +41,6 @@ class PackedTraining:
         factor = warmup_stable_decay(self.job.steps, section.warmup_steps, section.decay)
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
         return self.lr_scheduler
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        segments = inputs.pop("segments")
-        inputs["attention_mask"] = document_mask(segments, torch.bfloat16 if self.args.bf16 else torch.float32)
-        inputs["use_cache"] = False
-        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
@@ -82,11 +69,18 @@ class PackedTraining:
             dist.barrier()
         if self.args.should_save:
             checkpoint = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+            self.add_to_checkpoint(checkpoint)
             mark_whole(checkpoint, self.progress.seconds())
+
+    def add_to_checkpoint(self, checkpoint: Path) -> None:
+        """What a stage saves besides model, optimizer, schedule and random state; called on the first rank."""
 
 
 class ProgressCallback(TrainerCallback):
-    """The live line of a stage: step, loss, tokens/s, share of the machine's peak where that is known, time left."""
+    """The live line of a stage: step, loss, speed, share of the machine's peak where that is known, time left.
+
+    `flops` are those of one token or image, forwards and backwards; 0 where nobody counted them.
+    """
 
     def __init__(self, job: Job, flops: float, seconds_before: float) -> None:
         self.job, self.flops = job, flops
@@ -101,16 +95,19 @@ class ProgressCallback(TrainerCallback):
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began
 
-    def tokens_per_second(self, step: int) -> float:
-        """Since the first step of this process was done, which may have been slow."""
-        return self._tokens(step) / (time.monotonic() - self.first_step_at)
+    def per_second(self, step: int) -> float:
+        """Tokens or images since the first step of this process was done, which may have been slow."""
+        return self._seen(step) / (time.monotonic() - self.first_step_at)
 
-    def tokens_per_cpu_second(self, step: int) -> float:
+    def per_cpu_second(self, step: int) -> float:
         """The same by the processor's clock, which other work on the machine does not disturb."""
-        return self._tokens(step) / (time.process_time() - self.first_step_cpu) / self.job.layout.processes
+        return self._seen(step) / (time.process_time() - self.first_step_cpu) / self.job.layout.processes
 
-    def _tokens(self, step: int) -> int:
-        return (step - (self.first_step or 0)) * self.job.section.batch_tokens
+    def seconds_left(self, step: int) -> float:
+        return (self.job.steps - step) * self.job.section.per_step / self.per_second(step)
+
+    def _seen(self, step: int) -> int:
+        return (step - (self.first_step or 0)) * self.job.section.per_step
 
     def on_train_begin(self, args, state, control, **_) -> None:
         self.began = time.monotonic()
@@ -134,27 +131,13 @@ class ProgressCallback(TrainerCallback):
     def _text(self, step: int) -> str:
         if self.job.measuring:
             return f"{self.job.stage}  measuring this machine"
-        speed = self.tokens_per_second(step)
-        left = (self.job.steps - step) * self.job.section.batch_tokens / speed
-        used = f"  MFU {speed * self.flops / self.peak:.0%}" if self.peak else ""
+        speed = self.per_second(step)
+        used = f"  MFU {speed * self.flops / self.peak:.0%}" if self.peak and self.flops else ""
         loss = "" if math.isnan(self.loss) else f"  loss {self.loss:.3f}"
         return (
-            f"{self.job.stage}  step {step:,}/{self.job.steps:,}{loss}  {amount(speed)} tokens/s{used}"
-            f"  {clock(left)} left"
+            f"{self.job.stage}  step {step:,}/{self.job.steps:,}{loss}  {amount(speed)} {self.job.section.unit}/s{used}"
+            f"  {clock(self.seconds_left(step))} left"
         )
-
-
-class RowNumbers(Dataset):
-    """The rows of a stage as a dataset for the Trainer."""
-
-    def __init__(self, rows: PackedRows) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int):
-        return self.rows[index]
 
 
 def training_arguments(job: Job) -> dict:
@@ -187,59 +170,25 @@ def training_arguments(job: Job) -> dict:
     }
 
 
-def prepare(model: torch.nn.Module, job: Job) -> None:
-    """Make a model fast to train here; nothing of it is saved with the model."""
-    if job.layout.device == "cpu":
-        attention.register()
-        model.set_attn_implementation(attention.NAME)
-    skip_uncounted_logits(model, job.compiled)
-    if job.compiled:
-        for layer in model.base_model.layers:  # alike, so one of them is compiled and the others reuse it
-            layer.compile(dynamic=False)
+def run(trainer: Trainer, job: Job, flops: float = 0.0) -> Result:
+    """Train from the last whole checkpoint, or from the start; returns what is known about it afterwards.
 
-
-def run(trainer: Trainer, job: Job) -> Result:
-    """Train from the last whole checkpoint, or from the start; returns what is known about it afterwards."""
+    `flops` as in `ProgressCallback`.
+    """
     silence()
     trainer.remove_callback(PrinterCallback)
     checkpoint = None if job.measuring else latest_whole_everywhere(job)
     before = seconds_so_far(checkpoint) if checkpoint else 0.0
-    trainer.progress = ProgressCallback(job, flops_per_token(trainer.model, job.section.row), before)
+    trainer.progress = ProgressCallback(job, flops, before)
     trainer.add_callback(trainer.progress)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     progress = trainer.progress
     return Result(
-        tokens_per_second=progress.tokens_per_second(trainer.state.global_step),
-        tokens_per_cpu_second=progress.tokens_per_cpu_second(trainer.state.global_step),
+        per_second=progress.per_second(trainer.state.global_step),
+        per_cpu_second=progress.per_cpu_second(trainer.state.global_step),
         seconds=progress.seconds(),
         metrics=last_losses(trainer),
     )
-
-
-def finish(job: Job, model: PreTrainedModel, result: Result) -> None:
-    """Validate, save the model and then the result; the result's file says that the stage is done."""
-    held_out = job.data / "validation"
-    if not job.measuring and held_out.is_dir() and len(rows := PackedRows(held_out, seed=0)):
-        result.metrics["validation_bits_per_byte"] = bits_per_byte(
-            model, rows, job.tokenizer, job.rows_per_process, autocasts(job.layout.device)
-        )
-    if is_first_rank():
-        if not job.measuring:
-            save_model(model, job)
-        write_whole(job.result, result.model_dump_json())
-    if dist.is_initialized():  # the first rank holds the meeting point of all: nobody leaves before the others
-        dist.barrier()
-        dist.destroy_process_group()
-
-
-def save_model(model: PreTrainedModel, job: Job) -> None:
-    """Write the model and its tokenizer as a Hugging Face folder `model/`, at once."""
-    folder = job.folder / "model.part"
-    model.config.use_cache = True
-    model.to(getattr(torch, job.saved_as)).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(job.tokenizer).save_pretrained(folder)
-    shutil.rmtree(job.folder / "model", ignore_errors=True)
-    folder.rename(job.folder / "model")
 
 
 def latest_whole_everywhere(job: Job) -> Path | None:
@@ -267,3 +216,10 @@ def silence() -> None:
 
 def is_first_rank() -> bool:
     return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def leave_together() -> None:
+    """Let no rank leave before the others: the first one holds the meeting point of all."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

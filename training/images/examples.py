@@ -1,0 +1,101 @@
+"""What an image model is trained on: example by example, each a function of the seed and its number alone.
+
+So a run that was killed goes on with the very examples that it would have seen, noise included, and on any number of
+processes.
+"""
+
+import random
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from eval.pictures.captions import caption, vocabulary
+from eval.pictures.draw import draw, mask
+from eval.pictures.world import world
+from training.images.section import ImagesSection, PictureSource
+
+NEAR = 2  # pixels around a thing that count as its outline
+
+
+class Drawn(NamedTuple):
+    """A picture (size, size, 3) as bytes, its caption, and where its things are (size, size), outlines included."""
+
+    picture: np.ndarray
+    caption: str
+    things: np.ndarray
+
+
+class Pictures(Protocol):
+    """A source of captioned pictures; `words` are those that its captions can hold."""
+
+    words: list[str]
+
+    def sample(self, rng: random.Random) -> Drawn: ...
+
+
+class WorldPictures:
+    """Scenes of a drawn world, new ones every time."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.world, self.size = world(name), size
+        self.words = vocabulary(self.world)
+
+    def sample(self, rng: random.Random) -> Drawn:
+        scene = self.world.scene(rng)
+        things = binary_dilation(mask(scene, self.size), iterations=NEAR)
+        return Drawn(draw(scene, self.size), caption(scene, rng), things)
+
+
+def open_pictures(source: PictureSource, size: int) -> Pictures:
+    """The source's pictures at `size`. Raises `UserError` when there is none that can be used."""
+    return WorldPictures(source.world, size)
+
+
+class Examples(Dataset):
+    """`count` training examples, mixed from `sources` by weight; those of another `name` are others."""
+
+    def __init__(self, section: ImagesSection, sources: list[Pictures], seed: int, count: int, name: str) -> None:
+        self.section, self.sources, self.seed, self.count, self.name = section, sources, seed, count, name
+        self.weights = [source.weight for source in section.sources]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> dict:
+        """`clean` and `noise` (3, size, size), `time` (), `weight` (size, size) and `caption`."""
+        rng = random.Random(f"{self.name} {self.seed} {number}")
+        generator = torch.Generator().manual_seed(rng.getrandbits(63))
+        drawn = rng.choices(self.sources, self.weights)[0].sample(rng)
+        clean = torch.from_numpy(drawn.picture).permute(2, 0, 1) / 127.5 - 1
+        return {
+            "clean": clean,
+            "noise": torch.randn(clean.shape, generator=generator),
+            "time": self._time(rng, generator),
+            "weight": 1 + (self.section.thing_weight - 1) * torch.from_numpy(drawn.things).float(),
+            "caption": "" if rng.random() < self.section.empty_captions else drawn.caption,
+        }
+
+    def _time(self, rng: random.Random, generator: torch.Generator) -> Tensor:
+        """Mostly high noise: that is where the caption decides what will be seen."""
+        if rng.random() < self.section.pure_noise:
+            return torch.ones(())
+        return torch.sigmoid(self.section.noise_mean + self.section.noise_std * torch.randn((), generator=generator))
+
+
+class Collate:
+    """Puts examples together to a batch; captions become token ids (batch, words), the shorter ones padded."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.words = tokenizer
+
+    def __call__(self, examples: list[dict]) -> dict[str, Tensor]:
+        batch = {
+            name: torch.stack([example[name] for example in examples]) for name in ("clean", "noise", "weight", "time")
+        }
+        encoded = self.words.encode_batch([example["caption"] for example in examples])
+        return batch | {"ids": torch.tensor([encoding.ids for encoding in encoded])}

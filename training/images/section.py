@@ -1,0 +1,71 @@
+"""The section `images` of a recipe: a text-to-image model and the pictures that it learns from."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from training.section import OptimizedSection, Section
+
+
+class PictureSource(Section):
+    """Captioned pictures: a drawn world (`eval.pictures`), or a folder or archive of files with captions."""
+
+    world: Literal["small", "large"] | None = None
+    name: str | None = Field(default=None, description="folder, zip or tar, here or under HOMEGROWN_DATA")
+    weight: float = Field(default=1.0, gt=0)
+    caption: list[str] = Field(default=["caption"], description="columns of the captions; lists are joined by commas")
+    licence: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "PictureSource":
+        if (self.world is None) == (self.name is None):
+            raise ValueError("a source has either `world` or `name`")
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.name or f"{self.world} world"
+
+
+class ImagesSection(OptimizedSection):
+    """The dials of `homegrown train images`; see serving/images/model.py for the model they size."""
+
+    unit: ClassVar[str] = "images"
+
+    sources: list[PictureSource] = Field(min_length=1)
+    size: int = Field(default=48, ge=16, le=512, description="pixels a side")
+    patch: int = Field(default=8, ge=2)
+    dim: int = Field(default=128, ge=32)
+    depth: int = Field(default=6, ge=1)
+    heads: int = Field(default=4, ge=1)
+    caption_depth: int = Field(default=1, ge=1)
+    batch: int = Field(default=32, ge=1, description="pictures of one optimizer step, all processes together")
+    learning_rate: float = Field(default=6e-3, gt=0)
+    embedding_learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    decay: float = Field(default=1.0, ge=0, le=1)
+    average: float = Field(default=0.997, ge=0, lt=1, description="of the weights that are sampled from (EMA)")
+    noise_mean: float = Field(default=1.2, description="of the logit of time; 1 is pure noise")
+    noise_std: float = Field(default=1.3, gt=0)
+    pure_noise: float = Field(default=0.1, ge=0, le=1, description="share of examples at time 1")
+    thing_weight: float = Field(default=3.0, ge=1, description="of pixels on and near a drawn thing in the loss")
+    empty_captions: float = Field(default=0.1, ge=0, lt=1, description="share, for classifier-free guidance")
+    shift: float = Field(
+        default=4.0, gt=0, description="of the scheduler: how much longer sampling stays in high noise"
+    )
+    samples_every: int = Field(default=400, ge=1, description="steps between sample sheets and validation losses")
+
+    @field_validator("patch")
+    @classmethod
+    def _tiles(cls, patch: int, info) -> int:
+        if info.data.get("size", patch) % patch:
+            raise ValueError(f"size ({info.data['size']}) is no multiple of patch ({patch})")
+        return patch
+
+    @property
+    def rows_per_batch(self) -> int:
+        return self.batch
+
+    @property
+    def per_step(self) -> int:
+        return self.batch
