@@ -12,7 +12,7 @@ import os
 import tempfile
 
 from training.launch import Layout, cores
-from training.pipeline import Stage
+from training.pipeline import STAGES
 from training.recipe import Recipe, load_recipe
 
 
@@ -39,9 +39,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as home:
             os.environ["HOMEGROWN_HOME"] = home
             recipe = recipe_for(arguments.depth, row)
-            Stage(recipe, "tokenizer").run()
+            STAGES["tokenizer"](recipe).run()
             for layout, compiled in itertools.product(layouts, (False, True)):
-                result = Stage(recipe, "pretrain").measure(layout, compiled)
+                result = STAGES["pretrain"](recipe).measure(layout, compiled)
                 print(
                     f"{row:>5}  {layout.processes} x {layout.threads} {'compiled' if compiled else 'eager':<24}"
                     f"{result.per_second:>10,.0f}{result.per_cpu_second:>14,.0f}{os.getloadavg()[0]:>6.1f}",

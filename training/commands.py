@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Text -> model folder: tokenizer, pretraining, fine-tuning, embedder.", no_args_is_help=True)
+app = typer.Typer(
+    help="Data -> model folder: tokenizer, pretraining, fine-tuning, embedder; pictures.", no_args_is_help=True
+)
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a name in training/recipes, or a YAML file")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="a.b=value", help="change a key of the recipe")]
@@ -46,6 +48,12 @@ def sft(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
 def embedder(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
     """Grow a yardstick of meaning for `homegrown eval`: a sentence-transformers embedder."""
     _run(recipe, overrides, "embedder")
+
+
+@app.command()
+def images(recipe: RecipeName = "images", overrides: Overrides = []) -> None:  # noqa: B006
+    """Grow an image model: a picture from a sentence."""
+    _run(recipe, overrides, "images")
 
 
 @app.command("show-mask")

@@ -123,12 +123,42 @@ class DrawingLayer(nn.Module):
         return x + (1 + gate2) * self.feed_forward(rms_norm(x) * (1 + scale2) + shift2)
 
 
+class PaletteHead(nn.Module):
+    """Paints a patch with a few colours: says which they are, and how much of each is in every pixel.
+
+    An outline is then the same whatever its colours are, so it is learnt from all of them; what a few colours cannot
+    show, gradients and texture, is added plainly.
+    """
+
+    def __init__(self, dim: int, pixels: int, colours: int) -> None:
+        super().__init__()
+        self.count = colours
+        self.shares = nn.Linear(dim, colours * pixels)
+        self.colours = nn.Linear(dim, colours * 3)
+        self.plain = nn.Linear(dim, 3 * pixels)
+        for linear in (self.colours, self.plain):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, patches, dim) to (batch, patches, 3 * pixels)."""
+        shares = self.shares(x).unflatten(-1, (self.count, -1)).softmax(-2)
+        colours = self.colours(x).unflatten(-1, (3, self.count))
+        return (colours @ shares.to(colours.dtype)).flatten(2) + self.plain(x)
+
+
 class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """Predicts the clean picture (batch, 3, sample_size, sample_size) in [-1, 1] from a noisy one at time 0 to 1."""
 
     @register_to_config
     def __init__(
-        self, sample_size: int = 48, patch_size: int = 8, dim: int = 128, depth: int = 6, heads: int = 4
+        self,
+        sample_size: int = 48,
+        patch_size: int = 8,
+        dim: int = 128,
+        depth: int = 6,
+        heads: int = 4,
+        palette: int = 4,
     ) -> None:
         super().__init__()
         self.patch_size, self.side = patch_size, sample_size // patch_size
@@ -140,8 +170,8 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self.modulation = nn.Linear(dim, 6 * dim)
         self.layers = nn.ModuleList(DrawingLayer(dim, heads) for _ in range(depth))
         self.last_modulation = nn.Linear(dim, 2 * dim)
-        self.pixels = nn.Linear(dim, pixels)
-        for linear in (self.modulation, self.last_modulation, self.pixels):
+        self.head = PaletteHead(dim, patch_size**2, palette)
+        for linear in (self.modulation, self.last_modulation):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
 
@@ -152,7 +182,7 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         for layer in self.layers:
             x = layer(x, caption, shared)
         scale, shift = self.last_modulation(state)[:, None].chunk(2, -1)
-        return self._to_picture(self.pixels(rms_norm(x) * (1 + scale) + shift)).float()
+        return self._to_picture(self.head(rms_norm(x) * (1 + scale) + shift).float())
 
     def _to_patches(self, picture: Tensor) -> Tensor:
         """(batch, 3, size, size) to (batch, patches, pixels of a patch)."""

@@ -5,55 +5,14 @@ processes.
 """
 
 import random
-from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
-from scipy.ndimage import binary_dilation
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from eval.pictures.captions import caption, vocabulary
-from eval.pictures.draw import draw, mask
-from eval.pictures.world import world
-from training.images.section import ImagesSection, PictureSource
-
-NEAR = 2  # pixels around a thing that count as its outline
-
-
-class Drawn(NamedTuple):
-    """A picture (size, size, 3) as bytes, its caption, and where its things are (size, size), outlines included."""
-
-    picture: np.ndarray
-    caption: str
-    things: np.ndarray
-
-
-class Pictures(Protocol):
-    """A source of captioned pictures; `words` are those that its captions can hold."""
-
-    words: list[str]
-
-    def sample(self, rng: random.Random) -> Drawn: ...
-
-
-class WorldPictures:
-    """Scenes of a drawn world, new ones every time."""
-
-    def __init__(self, name: str, size: int) -> None:
-        self.world, self.size = world(name), size
-        self.words = vocabulary(self.world)
-
-    def sample(self, rng: random.Random) -> Drawn:
-        scene = self.world.scene(rng)
-        things = binary_dilation(mask(scene, self.size), iterations=NEAR)
-        return Drawn(draw(scene, self.size), caption(scene, rng), things)
-
-
-def open_pictures(source: PictureSource, size: int) -> Pictures:
-    """The source's pictures at `size`. Raises `UserError` when there is none that can be used."""
-    return WorldPictures(source.world, size)
+from training.images.section import ImagesSection
+from training.images.sources import Pictures
 
 
 class Examples(Dataset):
@@ -70,7 +29,7 @@ class Examples(Dataset):
         """`clean` and `noise` (3, size, size), `time` (), `weight` (size, size) and `caption`."""
         rng = random.Random(f"{self.name} {self.seed} {number}")
         generator = torch.Generator().manual_seed(rng.getrandbits(63))
-        drawn = rng.choices(self.sources, self.weights)[0].sample(rng)
+        drawn = rng.choices(self.sources, self.weights)[0].sample(rng, held_out=self.name == "validation")
         clean = torch.from_numpy(drawn.picture).permute(2, 0, 1) / 127.5 - 1
         return {
             "clean": clean,

@@ -13,7 +13,12 @@ class PictureSource(Section):
     world: Literal["small", "large"] | None = None
     name: str | None = Field(default=None, description="folder, zip or tar, here or under HOMEGROWN_DATA")
     weight: float = Field(default=1.0, gt=0)
-    caption: list[str] = Field(default=["caption"], description="columns of the captions; lists are joined by commas")
+    caption: list[str] = Field(
+        default=["caption", "text"],
+        min_length=1,
+        description="columns of the captions: those that a row has, lists too, are joined by commas",
+    )
+    held_out: float = Field(default=0.02, ge=0, lt=1, description="share of the files' pictures kept for validation")
     licence: str | None = None
 
     @model_validator(mode="after")
@@ -38,6 +43,7 @@ class ImagesSection(OptimizedSection):
     dim: int = Field(default=128, ge=32)
     depth: int = Field(default=6, ge=1)
     heads: int = Field(default=4, ge=1)
+    palette: int = Field(default=4, ge=1, description="colours that a patch is painted with")
     caption_depth: int = Field(default=1, ge=1)
     batch: int = Field(default=32, ge=1, description="pictures of one optimizer step, all processes together")
     learning_rate: float = Field(default=6e-3, gt=0)

@@ -12,8 +12,9 @@ from serving.images.model import CaptionEncoder, PixelTransformer
 from serving.images.pipeline import PixelPipeline
 from training.checkpoints import write_whole
 from training.images.average import Average
-from training.images.examples import Collate, Examples, open_pictures
+from training.images.examples import Collate, Examples
 from training.images.section import ImagesSection
+from training.images.sources import open_pictures
 from training.images.watching import Watching
 from training.job import Job
 from training.optimizers import POLAR_EXPRESS, build_optimizer
@@ -83,7 +84,7 @@ def build_denoiser(section: ImagesSection, vocabulary: int) -> Denoiser:
     """A new model of the size that the section says."""
     return Denoiser(
         CaptionEncoder(vocabulary, dim=section.dim, depth=section.caption_depth, heads=section.heads),
-        PixelTransformer(section.size, section.patch, section.dim, section.depth, section.heads),
+        PixelTransformer(section.size, section.patch, section.dim, section.depth, section.heads, section.palette),
     )
 
 

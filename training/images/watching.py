@@ -13,8 +13,9 @@ from serving.model_folder import Lineage, Source, finish_model_folder
 from training.checkpoints import latest_whole, step_of, write_whole
 from training.hardware import autocasts
 from training.images.average import Average
-from training.images.examples import Collate, Examples, Pictures
+from training.images.examples import Collate, Examples
 from training.images.sheet import loss_curve, sample_sheet, save_picture
+from training.images.sources import Pictures
 from training.job import Job
 from training.publish import replace_folder, versions
 from training.trainer import ProgressCallback

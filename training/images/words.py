@@ -13,6 +13,8 @@ MARKS = ",.!?'\"-:;()&/"
 LONGEST = 48  # tokens of a caption; what is longer is cut
 MULTIPLE = 24  # to which captions are padded: few lengths, so that little is compiled
 
+NORMALIZER = normalizers.BertNormalizer(strip_accents=True, lowercase=True)
+
 
 def caption_tokenizer(words: list[str]) -> Tokenizer:
     """WordPiece that knows `words`, letters, digits and marks; `PAD` is 0, and `START` begins every caption."""
@@ -20,12 +22,18 @@ def caption_tokenizer(words: list[str]) -> Tokenizer:
     pieces = [PAD, START, "[UNK]", *letters, *(f"##{letter}" for letter in letters), *MARKS]
     known = dict.fromkeys([*pieces, *sorted(words)])
     tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(known)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=True, lowercase=True)
+    tokenizer.normalizer = NORMALIZER
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A", special_tokens=[(START, 1)])
     tokenizer.enable_padding(pad_id=0, pad_token=PAD, pad_to_multiple_of=MULTIPLE)
     tokenizer.enable_truncation(LONGEST)
     return tokenizer
+
+
+def words_of(caption: str) -> list[str]:
+    """The words and marks of a caption, as the tokenizer takes it apart."""
+    plain = NORMALIZER.normalize_str(caption)
+    return [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(plain)]
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

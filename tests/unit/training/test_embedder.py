@@ -21,7 +21,7 @@ from training.corpus.almanac.wordings import is_free
 from training.corpus.pairs import neighbours, wording_pairs
 from training.corpus.sources import SourceReport
 from training.embedder import info_nce, learn_words, read_pairs
-from training.pipeline import Stage
+from training.pipeline import STAGES
 from training.recipe import EmbedderSection, load_recipe
 
 SECTION = {"pairs": 3000, "wordings": 0.8, "vocabulary": 700, "dimensions": 32, "batch": 128}
@@ -88,11 +88,11 @@ def test_no_other_stage_depends_on_it(tmp_path: Path, monkeypatch: pytest.Monkey
     with_it = with_embedder(tmp_path / "with")
     recipe = load_recipe(str(with_it.path))
     without = recipe.model_copy(update={"embedder": None})
-    assert Stage(recipe, "tokenizer").inputs == Stage(without, "tokenizer").inputs
-    wordings = Stage(recipe, "embedder").inputs["wordings"]
+    assert STAGES["tokenizer"](recipe).inputs == STAGES["tokenizer"](without).inputs
+    wordings = STAGES["embedder"](recipe).inputs["wordings"]
     assert wordings
     no_wordings = load_recipe(str(with_it.path), ["embedder.wordings=0"])
-    assert Stage(no_wordings, "embedder").inputs["wordings"] is None
+    assert STAGES["embedder"](no_wordings).inputs["wordings"] is None
 
 
 def test_pairs_depend_on_the_seed_and_too_few_are_one_sentence(tmp_path: Path) -> None:

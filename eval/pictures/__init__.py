@@ -1,0 +1,1 @@
+"""Drawn scenes with their captions, and the exact analysis of pictures that should show such scenes."""

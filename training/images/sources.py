@@ -1,0 +1,42 @@
+"""Where captioned pictures come from: a drawn world, or files."""
+
+import hashlib
+import random
+from pathlib import Path
+
+import eval.pictures
+from eval.pictures.captions import caption, vocabulary
+from eval.pictures.draw import draw, mask
+from eval.pictures.world import world
+from training.images.drawn import Drawn, Pictures, near
+from training.images.files import FilePictures, digest_of_source
+from training.images.section import PictureSource
+
+
+class WorldPictures:
+    """Scenes of a drawn world, new ones every time."""
+
+    count = None
+    unusable = ""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.world, self.size = world(name), size
+        self.words = vocabulary(self.world)
+
+    def sample(self, rng: random.Random, held_out: bool = False) -> Drawn:
+        scene = self.world.scene(rng)
+        return Drawn(draw(scene, self.size), caption(scene, rng), near(mask(scene, self.size)))
+
+
+def open_pictures(source: PictureSource, size: int) -> Pictures:
+    """The source's pictures at `size` x `size`. Raises `UserError` when there is none that can be used."""
+    return FilePictures(source, size) if source.name else WorldPictures(source.world, size)
+
+
+def fingerprint(source: PictureSource) -> str:
+    """Something that changes when the source does: the files' bytes, or the code and the words of a world."""
+    if source.name:
+        return digest_of_source(source.name)
+    folder = Path(eval.pictures.__file__).parent
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".yaml"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

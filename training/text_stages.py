@@ -1,0 +1,254 @@
+"""The stages that make an assistant from text: tokenizer, pretraining, fine-tuning, and its embedder."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from eval.embedder import check_embedder_folder
+from prompts.library import chat_template
+from serving.errors import UserError
+from serving.home import home
+from serving.model_folder import Lineage, Source, check_model_folder, resolve_model
+from training.checkpoints import write_whole
+from training.corpus.sources import SourceReport, SourceSpec, locate
+from training.job import EmbedderJob, EmbedderResult
+from training.launch import Layout, cores, run_ranks
+from training.progress import LiveLine
+from training.recipe import Recipe
+from training.rendering import marks_answers
+from training.shape import parameters_of, shape_of
+from training.stage import Stage, TrainerStage, sha256
+from training.tokenizer import train_tokenizer
+from training.tokens import StreamReport, write_rows
+
+ALMANAC = SourceSpec(name="almanac", kind="text")
+COMPILED_FROM_S = 240
+FLOPS_A_PROCESS = {"cpu": 1e11, "cuda": 2e14}
+
+
+class TokenizerStage(Stage):
+    """Learns the vocabulary."""
+
+    name = "tokenizer"
+
+    @classmethod
+    def output_of(cls, recipe: Recipe) -> Path:
+        return home() / "runs" / recipe.name / "tokenizer" / "model"
+
+    def further_inputs(self) -> dict:
+        return {
+            "sources": _fingerprints(self.section.sources),
+            "model": self.recipe.model.model_dump(mode="json"),
+            "dress": False,
+            "template": _template(),
+            "parent": None,
+        }
+
+    def grow(self) -> Lineage:
+        started = time.monotonic()
+        with LiveLine() as line:
+            line.show("tokenizer  reading text and merging bytes")
+            folder = self.folder / "model.part"
+            reports = train_tokenizer(self.section, self.recipe.model.context, self.recipe.seed, folder)
+            line.show(f"tokenizer  {self.section.vocabulary:,} tokens from {sum(r.rows for r in reports):,} documents")
+        shutil.rmtree(self.output, ignore_errors=True)
+        folder.rename(self.output)
+        return self.lineage([_source(report) for report in reports], time.monotonic() - started, {})
+
+    def place(self, lineage: Lineage) -> None:
+        write_whole(self.output / "lineage.json", lineage.model_dump_json(indent=1))
+
+
+class EmbedderStage(Stage):
+    """Grows a yardstick of meaning."""
+
+    name, module = "embedder", "training.embedder"
+
+    @classmethod
+    def output_of(cls, recipe: Recipe) -> Path:
+        return home() / "models" / f"{recipe.name}-embedder"
+
+    def further_inputs(self) -> dict:
+        wordings = _fingerprint(ALMANAC) if self.section.wordings else None
+        return {"sources": _fingerprints(self.section.sources), "wordings": wordings}
+
+    def check(self, folder: Path) -> None:
+        check_embedder_folder(folder)
+
+    def grow(self) -> Lineage:
+        job = EmbedderJob(section=self.section, seed=self.recipe.seed, folder=self.folder)
+        if not self.is_trained(job.result):
+            path = self.folder / "job.json"
+            write_whole(path, job.model_dump_json())
+            run_ranks(self.module, path, Layout("cpu", 1, cores()))
+        result = EmbedderResult.model_validate_json(job.result.read_text())
+        _name_unusable(result.sources)
+        return self.lineage(
+            [_source(report) for report in result.sources], result.seconds, result.metrics, tokens=result.tokens
+        )
+
+
+class PackedStage(TrainerStage):
+    """Trains a language model on packed rows of tokens."""
+
+    before: ClassVar[type[Stage]]
+    """The stage whose result it starts from."""
+    reports: list[StreamReport]
+
+    def further_inputs(self) -> dict:
+        return {
+            "sources": _fingerprints(source for phase in self.section.phases for source in phase.sources),
+            "model": self.model_inputs(),
+            "dress": self.recipe.dress(self.section).model_dump(),
+            "template": _template(),
+            "parent": self.parent_digest or self.parent,
+        }
+
+    def model_inputs(self) -> dict | str:
+        return self.recipe.model.model_dump(mode="json")
+
+    def find_parent(self) -> str:
+        return _grown(self.before, self.recipe)
+
+    def grow(self) -> Lineage:
+        self.tokenizer = self._fit_tokenizer()
+        layout = self.layout()
+        steps = self.steps(layout)
+        self.write_data(steps, "data")
+        _name_unusable([source for stream in self.reports for source in stream.sources])
+        result = self.train(layout, steps)
+        tokens = steps * self.section.per_step
+        return self.lineage(_sources(self.reports), result.seconds, result.metrics, tokens=tokens)
+
+    def compiled(self, layout: Layout) -> bool:
+        """From cold it costs half a minute, and it saves a tenth to a fifth of the time."""
+        if self.section.compile != "auto":
+            return self.section.compile
+        budget = self.section.parsed_budget()
+        speed = FLOPS_A_PROCESS[layout.device] * layout.processes * layout.threads / (6 * self.parameters())
+        seconds = budget.seconds if budget.amount is None else budget.amount / speed
+        return seconds >= COMPILED_FROM_S and shutil.which("g++") is not None
+
+    def write_data(self, steps: int, name: str) -> None:
+        with LiveLine() as line:
+            self.reports = write_rows(
+                self.section,
+                steps,
+                self.tokenizer,
+                self.recipe.dress(self.section),
+                self.recipe.seed,
+                self.folder / name,
+                lambda share: line.show(f"{self.name}  writing {name}  {share:.0%}"),
+            )
+
+    def _fit_tokenizer(self) -> Path:
+        """The folder whose tokenizer and chat template this stage trains with."""
+        own = Path(self.parent)
+        if own.is_dir() and marks_answers(own):
+            return own
+        folder = self.folder / "tokenizer"
+        job = self.folder / "tokenizer.json"
+        write_whole(job, json.dumps({"model": self.parent, "folder": str(folder)}))
+        run_ranks("training.foreign", job, Layout("cpu", 1, 1))
+        return folder
+
+
+class PretrainStage(PackedStage):
+    """A new model from text."""
+
+    name, module, before = "pretrain", "training.pretrain", TokenizerStage
+
+    @classmethod
+    def output_of(cls, recipe: Recipe) -> Path:
+        return home() / "models" / f"{recipe.name}-base"
+
+    def parameters(self) -> int:
+        return parameters_of(shape_of(self.recipe.model), self.recipe.tokenizer.vocabulary)
+
+
+class SftStage(PackedStage):
+    """A model that converses."""
+
+    name, module, before = "sft", "training.finetune", PretrainStage
+
+    @classmethod
+    def output_of(cls, recipe: Recipe) -> Path:
+        return home() / "models" / recipe.name
+
+    def model_inputs(self) -> str:
+        return self.recipe.model.saved_as
+
+    def find_parent(self) -> str:
+        if not self.section.base:
+            return super().find_parent()
+        parent = resolve_model(self.section.base)
+        if Path(parent).is_dir():
+            check_model_folder(Path(parent), chat=False)
+        return parent
+
+    @property
+    def base(self) -> str:
+        return self.parent
+
+    def parameters(self) -> int:
+        """A model on the Hugging Face hub counts as large."""
+        weights = [file.stat().st_size for file in Path(self.parent).glob("*.safetensors")]
+        return sum(weights) // 4 or 10**9
+
+
+def _grown(stage: type[Stage], recipe: Recipe) -> str:
+    folder = stage.output_of(recipe)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not there yet: run `homegrown train {stage.name}` with this recipe first.")
+    return str(folder)
+
+
+def _template() -> str:
+    return sha256(chat_template().encode())
+
+
+def _fingerprints(sources: Iterable[SourceSpec]) -> dict[str, str]:
+    return {source.name: _fingerprint(source) for source in sources}
+
+
+def _fingerprint(source: SourceSpec) -> str:
+    """Something that changes when the source does: file sizes and times, or for the almanac its generator and facts."""
+    if source.name == "copies":
+        return "copies"
+    if source.name == "almanac":
+        folder = Path(__file__).parent / "corpus" / "almanac"
+        files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".txt"))
+        return sha256(b"".join(path.read_bytes() for path in files))
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in locate(source.name)]
+    return sha256(repr((files, source.revision)).encode())
+
+
+def _name_unusable(reports: list[SourceReport]) -> None:
+    """Say which rows of the sources could not be used. Streams read the same files: the one that read most counts."""
+    most: dict[str, SourceReport] = {}
+    for report in reports:
+        if sum(report.skipped.values()) > sum(most.setdefault(report.name, report).skipped.values()):
+            most[report.name] = report
+    for report in most.values():
+        if report.unusable():
+            print(f"{report.name}: skipped {report.unusable()}", file=sys.stderr)
+
+
+def _source(report: SourceReport) -> Source:
+    return Source(name=report.name, licence=report.licence, rows=report.rows, sha256=report.sha256)
+
+
+def _sources(reports: list[StreamReport]) -> list[Source]:
+    """What a stage read, one entry a source: documents used, and the hash of what they came from."""
+    found: dict[str, SourceReport] = {}
+    for stream in reports:
+        for report, documents in zip(stream.sources, stream.documents.values(), strict=True):
+            entry = found.setdefault(report.name, SourceReport(name=report.name, licence=report.licence))
+            entry.rows += documents
+            if report.sha256 != entry.sha256:  # files hash alike in every stream, generated text does not
+                entry.sha256 = sha256(f"{entry.sha256}{report.sha256}".encode()) if entry.sha256 else report.sha256
+    return [_source(report) for report in found.values()]
