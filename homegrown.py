@@ -1,6 +1,7 @@
 """The command line: `homegrown COMMAND`. It composes the rooms and holds no logic of its own."""
 
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import typer
@@ -8,7 +9,9 @@ import typer
 import assistant.commands
 import eval.commands
 import serving.commands
+import serving.images.commands
 import training.commands
+from assistant.growers import Growers
 from serving.errors import UserError
 
 app = typer.Typer(
@@ -19,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(training.commands.app, name="train")
 app.add_typer(eval.commands.app, name="eval")
+app.add_typer(serving.images.commands.app, name="image")
 app.command(name="serve")(serving.commands.serve)
 
 
@@ -29,13 +33,25 @@ def _grow(recipe: str) -> None:
     run_recipe(load_recipe(recipe))
 
 
+def _is_unfinished(recipe: str) -> bool:
+    from training.background import is_unfinished
+
+    return is_unfinished(recipe)
+
+
+def _growing(recipe: str) -> AbstractContextManager:
+    from training.background import growing
+
+    return growing(recipe)
+
+
 def _report_of(model: str) -> Path | None:
     from eval.newest import newest_report
 
     return newest_report(model)
 
 
-app.command(name="chat")(assistant.commands.chat_command(_grow, _report_of))
+app.command(name="chat")(assistant.commands.chat_command(Growers(_grow, _is_unfinished, _growing), _report_of))
 
 
 def main() -> None:

@@ -5,12 +5,16 @@ import os
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from assistant.dialogue import Dialogue, Voice
+from assistant.growers import Growers
 from serving.engine import RemoteEngine
 from serving.home import home
+from serving.image_engine import DEFAULT_IMAGE_MODEL
+from serving.images.growth import growth, last_growth, minutes
 from serving.model_folder import resolve_model
 from serving.serve import DEFAULT_MODEL, clear_progress, default_model, serving
 from serving.settings import ServingSettings
@@ -27,33 +31,60 @@ def chat_at(url: str, model: str | None, report_of: Reports) -> None:
     _talk(remote.base_url, remote.model_name, Voice.of(own if own.is_dir() else None), key, report_of)
 
 
-def chat_here(settings: ServingSettings, model: str | None, grow: Callable[[str], None], report_of: Reports) -> None:
+def chat_here(settings: ServingSettings, model: str | None, growers: Growers, report_of: Reports) -> None:
     """Talk to a model of this machine, served by us; one that we serve already is used as it is."""
     # Without this, SIGTERM would leave the terminal in the line editor's mode.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if model is None and not settings.engine_url and not Path(default_model(), "lineage.json").is_file():
-        grow(DEFAULT_MODEL)
+        growers.grow(DEFAULT_MODEL)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     served = f"http://{settings.host}:{settings.port}"
     if not settings.engine_url and (name := _already_served(served, model or default_model(), key)):
         _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key, report_of)
         return
-    with serving(settings, model) as (url, engine):
+    # A single question is answered before anything is learnt.
+    is_ours = model is None and settings.images and settings.image_model is None
+    grows = is_ours and sys.stdin.isatty() and growers.is_unfinished(DEFAULT_IMAGE_MODEL)
+    with _growing_images(growers) if grows else nullcontext(), serving(settings, model) as (url, engine):
         folder = None
         if not isinstance(engine, RemoteEngine):
             engine.wait_ready()
             clear_progress()
             folder = engine.folder
-        _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key, report_of)
+        _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key, report_of, _still_learning)
 
 
-def _talk(base_url: str, model: str, voice: Voice, key: str | None, report_of: Reports) -> None:
+@contextmanager
+def _growing_images(growers: Growers) -> Iterator[None]:
+    """Grow the image model in the background; afterwards, say how far it is."""
+    with growers.growing(DEFAULT_IMAGE_MODEL):
+        yield
+    if so_far := last_growth(DEFAULT_IMAGE_MODEL):
+        print(f"The image model is {so_far.share:.0%} grown and goes on learning in the next chat.")
+
+
+def _still_learning() -> str:
+    """What there is to know of a picture just drawn."""
+    so_far = growth(DEFAULT_IMAGE_MODEL)
+    if so_far is None or so_far.seconds_left is None:
+        return ""
+    return f"(The image model is still learning: {so_far.share:.0%}, {minutes(so_far.seconds_left)} to go.)"
+
+
+def _talk(
+    base_url: str,
+    model: str,
+    voice: Voice,
+    key: str | None,
+    report_of: Reports,
+    of_pictures: Callable[[], str] = str,
+) -> None:
     from openai import OpenAI
 
     from assistant.terminal import talk
 
     client = OpenAI(base_url=base_url, api_key=key or "none", max_retries=1)
-    talk(Dialogue(client, model, voice), home() / "chat_history", report_of(model))
+    talk(Dialogue(client, model, voice), home() / "chat_history", report_of(model), of_pictures)
 
 
 def _folder(model: str) -> Path | None:

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from assistant.growers import Growers
 
-def chat_command(grow: Callable[[str], None], report_of: Callable[[str], Path | None]) -> Callable[..., None]:
-    """The command; `grow(recipe)` grows the default model when there is none, `report_of(model)` finds its report."""
+
+def chat_command(growers: Growers, report_of: Callable[[str], Path | None]) -> Callable[..., None]:
+    """The command; `growers` grow the default models when they are missing, `report_of(model)` finds a report."""
 
     def chat(
         model: Annotated[
@@ -20,6 +22,9 @@ def chat_command(grow: Callable[[str], None], report_of: Callable[[str], Path | 
     ) -> None:
         """Talk to a model: grow the default one if there is none, serve it, and open a chat.
 
+        Pictures are drawn by the image model `images`. Beside the default model it is grown as well, in the background
+        while the chat is open; HOMEGROWN_IMAGES=0 leaves pictures out, HOMEGROWN_IMAGE_MODEL names another model.
+
         Without a terminal, the question is read from standard input and answered once.
         """
         from assistant.chat import chat_at, chat_here
@@ -28,6 +33,6 @@ def chat_command(grow: Callable[[str], None], report_of: Callable[[str], Path | 
         if url:
             chat_at(url, model, report_of)
         else:
-            chat_here(read_settings(port=port), model, grow, report_of)
+            chat_here(read_settings(port=port), model, growers, report_of)
 
     return chat

@@ -43,17 +43,30 @@ class Text:
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """A tool that the model called and that runs now."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class ToolStep:
-    """A tool that the model called, and what it returned."""
+    """A tool that has run: what it returned, as a person reads it, and the file of the picture if it drew one."""
 
     name: str
     arguments: str
     result: str
+    picture: Path | None = None
 
 
 @dataclass(frozen=True)
 class Forgot:
     """The oldest turn no longer fits into the context and was dropped."""
+
+
+Event = Text | ToolCall | ToolStep | Forgot
+"""What happens while a turn is taken."""
 
 
 class TooLongError(UserError):
@@ -95,7 +108,7 @@ class Dialogue:
         """Start afresh."""
         self.turns = []
 
-    def answer(self, question: str) -> Iterator[Text | ToolStep | Forgot]:
+    def answer(self, question: str) -> Iterator[Event]:
         """Take one turn. When the reader stops early, the history keeps what was said until then.
 
         Raises `TooLongError`, and what the OpenAI client raises.
@@ -107,12 +120,28 @@ class Dialogue:
                 reply = yield from self._reply(turn, offer_tools=round_number < MAX_TOOL_ROUNDS)
                 if not reply.calls:
                     return
-                steps = [_run(call) for call in reply.message()["tool_calls"]]
-                turn.extend(message for message, _ in steps)
-                yield from (step for _, step in steps)
+                turn += yield from self._run_tools(turn)
         finally:
             if len(turn) == 1:
                 self.turns.remove(turn)  # nothing was answered: the question may be asked again
+
+    def _run_tools(self, turn: list[dict]) -> Iterator[ToolCall | ToolStep]:
+        """Run the tools that the turn's last message calls; returns their results as messages."""
+        results = []
+        try:
+            for call in turn[-1]["tool_calls"]:
+                name, arguments = call["function"]["name"], call["function"]["arguments"]
+                yield ToolCall(name, arguments)
+                outcome = run_tool(name, arguments, self.client)
+                results.append({"role": "tool", "tool_call_id": call["id"], "content": outcome.said})
+                yield ToolStep(name, arguments, outcome.shown, outcome.picture)
+        except BaseException:
+            if not turn[-1]["content"]:
+                del turn[-1]
+            else:
+                del turn[-1]["tool_calls"]  # a call without its result would not be a valid history
+            raise
+        return results
 
     def _reply(self, turn: list[dict], offer_tools: bool) -> Iterator[Text | Forgot]:
         """Stream one message of the model into the turn; returns it put together."""
@@ -154,14 +183,6 @@ class Dialogue:
                     raise TooLongError("Your message is longer than the model's context: shorten it.") from None
                 del self.turns[0]
                 yield Forgot()
-
-
-def _run(call: dict) -> tuple[dict, ToolStep]:
-    """The tool's result as a message for the model and as a step to show."""
-    function = call["function"]
-    result = run_tool(function["name"], function["arguments"])
-    message = {"role": "tool", "tool_call_id": call["id"], "content": result}
-    return message, ToolStep(function["name"], function["arguments"], result)
 
 
 def _template_knows_tools(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import openai
@@ -11,8 +12,10 @@ from prompt_toolkit.history import FileHistory
 from rich.console import Console
 from rich.text import Text as Styled
 
-from assistant.dialogue import Dialogue, Forgot, Text, ToolStep
+from assistant.dialogue import Dialogue, Event, Forgot, Text, ToolCall, ToolStep
+from assistant.openai_errors import sentence
 from serving.errors import UserError
+from serving.images.preview import show
 from serving.serve import DEFAULT_MODEL
 
 HELP = """\
@@ -28,13 +31,16 @@ class AnswerError(UserError):
     exit_code = 6
 
 
-def talk(dialogue: Dialogue, history_file: Path, report: Path | None = None) -> None:
-    """Chat until the person leaves; with no terminal on standard input, answer once. `report` is linked.
+def talk(
+    dialogue: Dialogue, history_file: Path, report: Path | None = None, of_pictures: Callable[[], str] = str
+) -> None:
+    """Chat until the person leaves; with no terminal on standard input, answer once.
 
+    `report` is linked; `of_pictures` says what there is to know of a picture just drawn, or nothing.
     Raises `UserError` when the single question cannot be answered.
     """
     if sys.stdin.isatty():
-        Terminal(dialogue, history_file, report).run()
+        Terminal(dialogue, history_file, report, of_pictures).run()
     else:
         _answer_once(dialogue, sys.stdin.read().strip())
 
@@ -42,12 +48,21 @@ def talk(dialogue: Dialogue, history_file: Path, report: Path | None = None) -> 
 class Terminal:
     """The screen: a header, a line editor with history, answers as they come."""
 
-    def __init__(self, dialogue: Dialogue, history_file: Path, report: Path | None = None) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        history_file: Path,
+        report: Path | None = None,
+        of_pictures: Callable[[], str] = str,
+    ) -> None:
         history_file.parent.mkdir(parents=True, exist_ok=True)
         self.dialogue = dialogue
         self.report = report
+        self.of_pictures = of_pictures
         self.console = Console(highlight=False, soft_wrap=True)
         self.session = PromptSession(history=FileHistory(history_file))
+        self.busy = self.console.status("")
+        self.midline = False
 
     def run(self) -> None:
         """Read, answer, repeat."""
@@ -78,30 +93,48 @@ class Terminal:
             self._note(f"There is no command {command}; /help lists them.")
 
     def _answer(self, question: str) -> None:
-        midline = False
+        self.midline = False
         try:
-            for event in self.dialogue.answer(question):
-                if midline and not isinstance(event, Text):
-                    self.console.print()
-                midline = isinstance(event, Text)
-                self._show(event)
+            self._follow(question)
         except KeyboardInterrupt:
-            self.console.print(" [stopped]" if midline else "[stopped]", style="dim", markup=False, end="")
-            midline = True
+            self.console.print(" [stopped]" if self.midline else "[stopped]", style="dim", markup=False, end="")
+            self.midline = True
         except (openai.OpenAIError, UserError) as error:
-            self.console.print("\n" if midline else "", _sentence(error), style="red", markup=False, sep="")
-            midline = False
-        if midline:
+            self.console.print("\n" if self.midline else "", sentence(error), style="red", markup=False, sep="")
+            self.midline = False
+        if self.midline:
             self.console.print()
 
-    def _show(self, event: Text | ToolStep | Forgot) -> None:
+    def _follow(self, question: str) -> None:
+        """Show what happens as it happens."""
+        try:
+            for event in self.dialogue.answer(question):
+                self.busy.stop()
+                if self.midline and not isinstance(event, Text):
+                    self.console.print()
+                self.midline = isinstance(event, Text)
+                self._show(event)
+        finally:
+            self.busy.stop()
+
+    def _show(self, event: Event) -> None:
         match event:
             case Text(text):
                 self.console.print(_printable(text), end="", markup=False)
+            case ToolCall():
+                self.busy.update(Styled(_printable(_called(event)), "dim"))
+                self.busy.start()
             case ToolStep():
                 self._note(_tool_line(event))
+                if event.picture:
+                    self._show_picture(event.picture)
             case Forgot():
                 self._note("(The oldest turn no longer fits into the context and was dropped.)")
+
+    def _show_picture(self, picture: Path) -> None:
+        show([picture.read_bytes()])
+        if known := self.of_pictures():
+            self._note(known)
 
     def _note(self, text: str) -> None:
         self.console.print(_printable(text), style="dim", markup=False, soft_wrap=False)
@@ -125,29 +158,23 @@ def _answer_once(dialogue: Dialogue, question: str) -> None:
             elif isinstance(event, ToolStep):
                 print(_tool_line(event), file=sys.stderr)
     except openai.OpenAIError as error:
-        raise AnswerError(_sentence(error)) from None
+        raise AnswerError(sentence(error)) from None
     print()
 
 
 def _tool_line(step: ToolStep) -> str:
+    return f"{_called(step)} → {step.result}"
+
+
+def _called(call: ToolCall | ToolStep) -> str:
     try:
-        given = json.loads(step.arguments or "{}")
+        given = json.loads(call.arguments or "{}")
     except ValueError:
-        given = step.arguments
+        given = call.arguments
     said = ", ".join(map(str, given.values())) if isinstance(given, dict) else str(given)
-    return f"⚙ {step.name} {said} → {step.result}".replace("  ", " ")
+    return f"⚙ {call.name} {said}".rstrip()
 
 
 def _printable(text: str) -> str:
     """Without the control characters by which a model could drive the terminal."""
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
-
-
-def _sentence(error: Exception) -> str:
-    match error:
-        case openai.APIStatusError():
-            body = error.body if isinstance(error.body, dict) else {}
-            return str(body.get("message") or error)
-        case openai.APIConnectionError():
-            return f"The server at {error.request.url.host}:{error.request.url.port} does not answer."
-    return str(error)

@@ -48,6 +48,10 @@ def run_suite(
         Literal["auto", "folder", "endpoint"],
         typer.Option(help="Where likelihoods are computed; auto: in this process if the model is a folder here."),
     ] = "auto",
+    pictures: Annotated[
+        str | None,
+        typer.Option(help="What the images suite asks for: small, large, or a folder of captioned pictures."),
+    ] = None,
     api_key: Annotated[str | None, typer.Option(envvar="HOMEGROWN_API_KEY", help="Key of the endpoint.")] = None,
 ) -> None:
     """Ask a suite's questions and print its headline figures with their intervals.
@@ -67,7 +71,7 @@ def run_suite(
 
     suites = suite or [DEFAULT]
     wanted = Measurement(
-        model, suites, base_url, api_key, questions, out, limit, concurrency, plain, system, likelihood
+        model, suites, base_url, api_key, questions, out, limit, concurrency, plain, system, likelihood, pictures
     )
     try:
         result = measure(wanted, say_where)

@@ -35,6 +35,9 @@ class Inputs:
     """A file of questions instead of that exam."""
     folder: Path | None = None
     """The folder of the model, where it has one here."""
+    pictures: str | None = None
+    """What the model learnt to draw: a world of `eval.pictures`, or a folder of captioned pictures; None: what its
+    lineage says."""
 
     def exam(self) -> Path:
         if self.questions:

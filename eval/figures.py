@@ -222,7 +222,7 @@ def worst(
             members = [replace(record, cluster=record.id) for record in members]
         missed = next((record for record in members if not holds(record)), None)
         if missed:
-            example = str(missed.sample.get("question", missed.id))
+            example = str(missed.sample.get("question") or missed.sample.get("caption", missed.id))
             figure = share(f"{prefix}.{name}", name, members, holds)
             figures.append(replace(figure, example=example, smallest_n=smallest_n))
     measured = [(figure.estimate.high, figure.label, figure) for figure in figures if figure.estimate]

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from eval.data import Inputs
+from eval.engines import BaseUrl, serving
+from eval.records import PICTURES
 from eval.result import Result, read_result, write_summary
 from eval.run import FolderScorer, Plan, Run, identify, plan
 from eval.suite import joined
@@ -38,6 +40,8 @@ class Measurement:
     system: str | None = None
     """The name of a persona, or a text file; None: as served."""
     likelihood: Literal["auto", "folder", "endpoint"] = "auto"
+    pictures: str | None = None
+    """What the model learnt to draw; see `Inputs`."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def measure(wanted: Measurement, on_start: Callable[[Run], None] = lambda run: N
     Raises `UserError` for everything that the user can put right.
     """
     model = _model(wanted)
-    inputs = Inputs(model.name, wanted.questions, model.folder)
+    inputs = Inputs(model.name, wanted.questions, model.folder, wanted.pictures)
     system = _system_prompt(wanted)
     planned = plan(joined(wanted.suites), inputs, wanted.plain, wanted.limit, system)
     folder = wanted.out or home() / "reports" / _folder_name(planned, model.name)
@@ -67,9 +71,9 @@ def measure(wanted: Measurement, on_start: Callable[[Run], None] = lambda run: N
     in_process = _scores_in_process(wanted, model)
     with _terminated_as_interrupted():
         if run.needs_endpoint(in_process):
-            with _endpoint(wanted, model) as base_url:
+            with _endpoint(wanted, model, planned) as base_url:
                 asyncio.run(_ask(run, base_url, wanted, model))
-        if in_process and run.missing():
+        if in_process and run.needs_scorer():
             run.score(_folder_scorer(model.folder))
     result = read_result(folder)
     write_summary(result, time.perf_counter() - started, without_key(sys.argv))
@@ -106,8 +110,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-async def _ask(run: Run, base_url: Callable[[], str], wanted: Measurement, model: Model) -> None:
-    async with Target(base_url, model.name, api_key=wanted.api_key) as target:
+async def _ask(run: Run, base_url: BaseUrl, wanted: Measurement, model: Model) -> None:
+    pictures = run.folder / PICTURES
+    async with Target(base_url, model.name, api_key=wanted.api_key, pictures=pictures) as target:
         await run.ask(target, wanted.concurrency, only_generate=_scores_in_process(wanted, model))
 
 
@@ -138,22 +143,15 @@ def _model(wanted: Measurement) -> Model:
 
 
 @contextmanager
-def _endpoint(wanted: Measurement, model: Model) -> Iterator[Callable[[], str]]:
-    """Where the model answers: the user's endpoint, or a vLLM of ours that serves it meanwhile."""
+def _endpoint(wanted: Measurement, model: Model, planned: Plan) -> Iterator[BaseUrl]:
+    """Where the model answers: the user's endpoint, or an engine of ours that serves it meanwhile."""
     if wanted.base_url:
         url = wanted.base_url.rstrip("/")
         yield lambda: url
         return
-    from serving.text_engine import TextEngine
-
-    with TextEngine(str(model.folder or model.name), on_progress=_show_start) as engine:
-        print(file=sys.stderr)
-        yield lambda: engine.base_url
-
-
-def _show_start(seconds: float, stage: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[Kstarting vLLM  {seconds:.0f} s  {stage}", end="", file=sys.stderr, flush=True)
+    requests = [case.request for case in planned.cases]
+    with serving(str(model.folder or model.name), requests, wanted.concurrency, wanted.api_key) as base_url:
+        yield base_url
 
 
 def _folder_name(planned: Plan, model: str) -> str:

@@ -11,6 +11,9 @@ from typing import Any, Literal
 from eval.replies import Reply, reply_as_json, reply_from_json
 from serving.errors import UserError
 
+PICTURES = "pictures"
+"""The folder beside the records that keeps the pictures which came."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -105,7 +108,7 @@ def read_records(path: Path) -> Iterator[Record]:
                 return
             try:
                 fields = json.loads(line)
-                reply = reply_from_json(fields["reply"]) if fields["reply"] else None
+                reply = reply_from_json(fields["reply"], path.parent / PICTURES) if fields["reply"] else None
                 yield Record(**fields | {"reply": reply})
             except (ValueError, TypeError, KeyError):
                 raise UserError(

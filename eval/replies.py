@@ -1,6 +1,7 @@
-"""What comes back: an answer in words, or likelihoods. Log-probabilities are natural logarithms."""
+"""What comes back: an answer in words, a picture, or likelihoods. Log-probabilities are natural logarithms."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -29,6 +30,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What should be a picture: whatever bytes came, in a file beside the records that is called by their sha256."""
+
+    file: Path
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Scored:
     """Log-likelihoods of the options of a `Choose`, or of the one text of a `Likelihood`."""
 
@@ -42,17 +51,20 @@ class Scored:
     latency_s: float = 0.0
 
 
-Reply = Answer | Scored
+Reply = Answer | Drawn | Scored
 
 
 def reply_as_json(reply: Reply) -> dict[str, Any]:
-    return {"kind": type(reply).__name__.lower(), **vars(reply)}
+    place = {"file": reply.file.name} if isinstance(reply, Drawn) else {}
+    return {"kind": type(reply).__name__.lower(), **vars(reply), **place}
 
 
-def reply_from_json(fields: dict[str, Any]) -> Reply:
-    """The reply that `reply_as_json` made these fields from. Raises KeyError or TypeError for anything else.
+def reply_from_json(fields: dict[str, Any], pictures: Path) -> Reply:
+    """The reply that `reply_as_json` made these fields from, with its picture, if it is one, in `pictures`.
 
-    Fields that are no longer kept are passed over: records outlive versions.
+    Fields that are no longer kept are passed over: records outlive versions. Raises KeyError or TypeError for anything
+    else.
     """
-    kind = {"answer": Answer, "scored": Scored}[fields["kind"]]
-    return kind(**{name: value for name, value in fields.items() if name in kind.__dataclass_fields__})
+    kind = {"answer": Answer, "drawn": Drawn, "scored": Scored}[fields["kind"]]
+    kept = {name: value for name, value in fields.items() if name in kind.__dataclass_fields__}
+    return kind(**kept | {"file": pictures / Path(kept["file"]).name} if kind is Drawn else kept)

@@ -1,4 +1,4 @@
-"""The three kinds of request that a model can be sent, and how a sample becomes one."""
+"""The four kinds of request that a model can be sent, and how a sample becomes one."""
 
 import hashlib
 import json
@@ -25,6 +25,14 @@ class Generate:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Draw: `body` is a request for one picture without its model; `in_flight` is that of `Generate`."""
+
+    body: dict
+    in_flight: int | None = None
+
+
+@dataclass(frozen=True)
 class Choose:
     """How likely is each of `options` after `context`? The blank between them belongs to the options."""
 
@@ -39,7 +47,9 @@ class Likelihood:
     text: str
 
 
-Request = Generate | Choose | Likelihood
+Scorable = Choose | Likelihood
+"""What a model folder can answer without being served."""
+Request = Generate | Draw | Scorable
 Asking = Callable[[Sample, bool], Request]
 """Makes the request of a sample; the second argument leaves system prompt and tools out."""
 
@@ -79,6 +89,16 @@ def chat(prompt: str = "{question}", max_tokens: int = 96, tools: bool = True, *
 @cache
 def _tools_as_served() -> list[dict]:
     return tool_schemas()
+
+
+def draw(prompt: str = "{caption}", in_flight: int | None = None) -> Asking:
+    """Ask for a picture of the model's own size, with the sample's "seed"."""
+    form = {"n": 1, "size": "auto", "output_format": "png", "response_format": "b64_json"}
+
+    def asking(sample: Sample, plain: bool) -> Draw:
+        return Draw({"prompt": prompt.format(**sample), "seed": sample["seed"], **form}, in_flight)
+
+    return asking
 
 
 def choice(context: str = "{question}", options: str = "choices", blank: str = " ") -> Asking:

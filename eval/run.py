@@ -16,7 +16,7 @@ from eval.data import Inputs, Missing
 from eval.progress import Progress
 from eval.records import Record, RecordFile, read_records
 from eval.replies import NoAnswer, Reply
-from eval.requests import Generate, Request, digest, request_digest
+from eval.requests import Draw, Generate, Request, Scorable, digest, request_digest
 from eval.suite import Suite
 from eval.target import Target
 from eval.task import Case, Task, sampled
@@ -142,7 +142,11 @@ class Run:
     def needs_endpoint(self, in_process: bool) -> bool:
         """Whether anything is left that a folder in this process cannot give."""
         left = [cases[0].request for cases in self.missing().values()]
-        return any(isinstance(request, Generate) for request in left) if in_process else bool(left)
+        return not all(isinstance(request, Scorable) for request in left) if in_process else bool(left)
+
+    def needs_scorer(self) -> bool:
+        """Whether anything is left that a folder in this process can give."""
+        return any(isinstance(cases[0].request, Scorable) for cases in self.missing().values())
 
     async def ask(self, target: Target, concurrency: int, only_generate: bool = False) -> None:
         """Send what is missing and append records as replies land; a failed request becomes a record with its error.
@@ -151,7 +155,7 @@ class Run:
         """
         missing = self.missing()
         if only_generate:
-            missing = {key: cases for key, cases in missing.items() if isinstance(cases[0].request, Generate)}
+            missing = {key: cases for key, cases in missing.items() if not isinstance(cases[0].request, Scorable)}
         lanes: dict[int, list[tuple[str, Request]]] = {}
         for key, cases in missing.items():
             lanes.setdefault(_lane(cases[0].request), []).append((key, cases[0].request))
@@ -161,7 +165,7 @@ class Run:
 
     def score(self, scorer: FolderScorer) -> None:
         """Score the likelihoods that are missing in this process, in portions: an interruption loses one of them."""
-        missing = {k: cases for k, cases in self.missing().items() if not isinstance(cases[0].request, Generate)}
+        missing = {k: cases for k, cases in self.missing().items() if isinstance(cases[0].request, Scorable)}
         keys = list(missing)
         with self._recording(missing) as keep:
             for start in range(0, len(keys), SCORED_AT_ONCE):
@@ -266,7 +270,7 @@ async def _ask_lane(target: Target, requests: Sequence[tuple[str, Request]], in_
 
 
 def _lane(request: Request) -> int:
-    return (request.in_flight or 0) if isinstance(request, Generate) else 0
+    return (request.in_flight or 0) if isinstance(request, Generate | Draw) else 0
 
 
 def _check_ids(task: Task, samples: Sequence[dict]) -> None:

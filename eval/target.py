@@ -1,4 +1,4 @@
-"""The model under test: any server that speaks OpenAI's completions."""
+"""The model under test: any server that speaks OpenAI's completions, or draws pictures as OpenAI's does."""
 
 import asyncio
 import json
@@ -6,14 +6,18 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 
 from eval.completions import MALFORMED, error_message, read_answer
+from eval.drawn import keep_picture
 from eval.likelihood.endpoint import Endpoint
-from eval.replies import Answer, NoAnswer, Refused, Reply
-from eval.requests import Generate, Request
+from eval.records import PICTURES
+from eval.replies import Answer, Drawn, NoAnswer, Refused, Reply
+from eval.requests import Draw, Generate, Request
 from eval.streaming import read_stream
 from serving.errors import UserError
 
@@ -27,6 +31,11 @@ PATIENCE = 64
 """So many requests get all their attempts; if none of these was answered, the others get one each."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=120.0)
+DRAWING = "/images/generations"
+DRAWING_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=1800.0)
+"""Large models need minutes on a CPU, and nothing comes before a picture is finished."""
+OPTIONAL = ("response_format", "output_format", "seed", "size")
+"""Parameters of a picture that some servers do not know."""
 Receive = Callable[[aiohttp.ClientResponse, float], Awaitable[T]]
 """Reads a response whose request was sent at the given `perf_counter` time."""
 
@@ -46,12 +55,21 @@ class Target:
     Use it as an async context manager. How many requests are under way at once is its user's business.
     """
 
-    def __init__(self, base_url: Callable[[], str], model: str, *, api_key: str | None = None):
-        self.base_url, self.model = base_url, model
+    def __init__(
+        self,
+        base_url: Callable[[], str],
+        model: str,
+        *,
+        api_key: str | None = None,
+        pictures: Path = Path(PICTURES),
+    ):
+        """`pictures`: the folder that keeps what is drawn."""
+        self.base_url, self.model, self._pictures = base_url, model, pictures
         self._api_key = api_key
         self._random = random.Random()
         self._answered = False
         self._gives_logprobs: bool | None = None
+        self._unknown: set[str] = set()
         self._given_up = 0
         self._likelihoods = Endpoint(self)
 
@@ -68,6 +86,8 @@ class Target:
         Raises `NoAnswer` when this request cannot be answered, `UserError` when no request can be: a wrong key or
         model, or an endpoint that is gone for longer than all the waits.
         """
+        if isinstance(request, Draw):
+            return await self._draw(request.body)
         if not isinstance(request, Generate):
             return await self._likelihoods.score(request)
         if not request.body.get("logprobs"):
@@ -88,6 +108,18 @@ class Target:
         if body.get("stream"):
             return await self._post("/chat/completions", body, _receive_stream)
         return await self.post("/chat/completions", body, read_answer)
+
+    async def _draw(self, body: dict) -> Drawn:
+        """A parameter that the server refuses by name, and that it can do without, is not sent again."""
+        while True:
+            sent = {name: value for name, value in body.items() if name not in self._unknown}
+            try:
+                return await self.post(DRAWING, sent, partial(keep_picture, folder=self._pictures))
+            except Refused as refusal:
+                named = {name for name in OPTIONAL if name in sent and name in str(refusal)}
+                if not named:
+                    raise
+                self._unknown |= named
 
     async def post(self, path: str, body: dict, read: Callable[[bytes, float], T]) -> T:
         """Send `body` with the model's name to `path` and return what `read(content, seconds)` makes of the response.
@@ -125,7 +157,8 @@ class Target:
     async def _send(self, path: str, body: dict, receive: Receive) -> T | _Failure:
         url, started = f"{self.base_url()}{path}", time.perf_counter()
         try:
-            async with self._session.post(url, json=body) as response:
+            timeout = DRAWING_TIMEOUT if path == DRAWING else TIMEOUT
+            async with self._session.post(url, json=body, timeout=timeout) as response:
                 if response.ok:
                     return await receive(response, started)
                 content = await response.read()
@@ -138,7 +171,7 @@ class Target:
     def _failure(self, url: str, response: aiohttp.ClientResponse, content: bytes) -> _Failure:
         status, said = response.status, f"HTTP {response.status}: {error_message(content)}"
         # Once something was answered, a proxy that forbids or does not find one request says nothing of the others.
-        unknown = status in (403, 404) and url.endswith("/chat/completions") and not self._answered
+        unknown = status in (403, 404) and url.endswith(("/chat/completions", DRAWING)) and not self._answered
         if status == 401 or unknown:
             raise UserError(f"The endpoint {url} refuses every request for {self.model!r} ({said}).")
         attempts = {500: COSTLY_ATTEMPTS, 429: ATTEMPTS}.get(status, ATTEMPTS if status > 500 else 1)

@@ -21,7 +21,13 @@ def serve(
     dtype: Annotated[
         str | None, typer.Option(help="bfloat16 or float32.", show_default="what the machine computes fastest")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print how vLLM would be started, and stop.")] = False,
+    image_model: Annotated[
+        str | None, typer.Option(help="Draw pictures with this model.", show_default="images, once it is grown")
+    ] = None,
+    images: Annotated[
+        bool | None, typer.Option("--images/--no-images", help="Draw pictures.", show_default="on")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print how the engines are started, and stop.")] = False,
 ) -> None:
     """Serve a model through vLLM behind an OpenAI-compatible API.
 
@@ -31,7 +37,14 @@ def serve(
     from serving.settings import read_settings
 
     settings = read_settings(
-        host=host, port=port, engine_url=engine_url, max_model_len=max_model_len, kv_cache_gib=kv_cache_gib, dtype=dtype
+        host=host,
+        port=port,
+        engine_url=engine_url,
+        max_model_len=max_model_len,
+        kv_cache_gib=kv_cache_gib,
+        dtype=dtype,
+        image_model=image_model,
+        images=images,
     )
     if dry_run:
         print_plan(settings, model)

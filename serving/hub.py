@@ -13,18 +13,19 @@ def local_folder(name: str, chat: bool = True) -> Path:
     Raises `ModelFolderError` when there is none, it cannot be downloaded, or it cannot be used.
     """
     resolved = resolve_model(name)
-    folder = Path(resolved) if Path(resolved).is_dir() else _download(resolved)
+    folder = Path(resolved) if Path(resolved).is_dir() else download(resolved, FILES)
     check_model_folder(folder, chat)
     return folder
 
 
-def _download(hub_id: str) -> Path:
+def download(hub_id: str, files: list[str], but_not: list[str] | None = None) -> Path:
+    """The files of a hub model whose names match the patterns. Raises `ModelFolderError` when they cannot be had."""
     from httpx import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=FILES))
+        return Path(snapshot_download(hub_id, allow_patterns=files, ignore_patterns=but_not))
     except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelFolderError(

@@ -26,7 +26,7 @@ class Machine:
         """The machine this process runs on."""
         return cls(
             gpu=Path("/dev/nvidia0").exists() and installed_vllm() == "vllm",
-            bf16=_cpu_has_bf16(),
+            bf16=cpu_has_bf16(),
             cores=len(os.sched_getaffinity(0)),
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"),
         )
@@ -101,7 +101,8 @@ def _kv_cache_gib(machine: Machine, folder: Path) -> int:
     return max(1, -(-min(wanted, machine.memory_bytes // 4) // 2**30))
 
 
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16() -> bool:
+    """Whether the CPU computes in bfloat16."""
     try:
         words = set(Path("/proc/cpuinfo").read_text().split())
     except OSError:

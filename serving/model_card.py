@@ -2,15 +2,24 @@
 
 from serving.model_folder import Lineage
 
-CHAT_TASK = "library_name: transformers\npipeline_tag: text-generation"
-EMBEDDER_TASK = "library_name: sentence-transformers\npipeline_tag: sentence-similarity"
+CHAT = ("library_name: transformers\npipeline_tag: text-generation", "homegrown serve {}")
+OTHERS = {
+    "embedder": (
+        "library_name: sentence-transformers\npipeline_tag: sentence-similarity",
+        "HOMEGROWN_EMBEDDER={} homegrown eval run",
+    ),
+    "images": (
+        "library_name: diffusers\npipeline_tag: text-to-image",
+        'homegrown image draw "a red star on a blue background" -o star.png --model {}',
+    ),
+}
 
 
 def model_card(name: str, lineage: Lineage) -> str:
     """Markdown with the front matter that the Hugging Face hub reads."""
-    is_embedder = lineage.stage == "embedder"
+    task, use = OTHERS.get(lineage.stage, CHAT)
     sections = [
-        f"---\n{EMBEDDER_TASK if is_embedder else CHAT_TASK}\ntags: [homegrown]\n---",
+        f"---\n{task}\ntags: [homegrown]\n---",
         f"# {name}",
         f"Grown with Homegrown; the last stage was **{lineage.stage}**. `lineage.json` says the same for programs.",
         _table(("", ""), _facts(lineage)),
@@ -19,8 +28,7 @@ def model_card(name: str, lineage: Lineage) -> str:
         sections += ["## Measured at the end of training", _table(("measure", "value"), _metrics(lineage))]
     if lineage.sources:
         sections += ["## Trained on", _table(("source", "licence", "rows", "SHA-256"), _sources(lineage))]
-    use = f"HOMEGROWN_EMBEDDER={name} homegrown eval run" if is_embedder else f"homegrown serve {name}"
-    sections += ["## Use it", f"```\n{use}\n```"]
+    sections += ["## Use it", f"```\n{use.format(name)}\n```"]
     return "\n\n".join(sections) + "\n"
 
 
@@ -32,7 +40,7 @@ def _facts(lineage: Lineage) -> list[tuple[str, str]]:
         ("recipe", lineage.recipe or "none"),
         ("parent", parent),
         ("seed", str(lineage.seed)),
-        ("tokens", f"{lineage.tokens:,}"),
+        ("pictures", f"{lineage.pictures:,}") if lineage.pictures else ("tokens", f"{lineage.tokens:,}"),
         ("training time", f"{lineage.seconds:.0f} s"),
         ("created", lineage.created),
     ]

@@ -1,4 +1,4 @@
-"""Engine and API together: what `homegrown serve` runs, and what the terminal chat runs behind itself."""
+"""Engines and API together: what `homegrown serve` runs, and what the terminal chat runs behind itself."""
 
 import contextlib
 import shlex
@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from types import FrameType
 
 from serving.api.app import build_api, guarded
+from serving.child_engine import ChildEngine
 from serving.engine import RemoteEngine
 from serving.home import home
+from serving.image_engine import DEFAULT_IMAGE_MODEL, ImageEngine, image_model_in_sight
 from serving.server import HttpServer, claim_port
 from serving.settings import ServingSettings
 from serving.text_engine import TextEngine
@@ -27,26 +29,35 @@ def default_model() -> str:
 
 @contextlib.contextmanager
 def serving(settings: ServingSettings, model: str | None) -> Iterator[tuple[str, TextEngine | RemoteEngine]]:
-    """Serve while the block runs; yields the API's URL and the engine, which may still be starting.
+    """Serve while the block runs; yields the API's URL and the text engine, which may still be starting.
 
-    Raises `UserError` when the port, the model or the engine cannot be used.
+    Raises `UserError` when the port, a model or an engine cannot be used.
     """
+    with _serving_both(settings, model) as (url, engine, _):
+        yield url, engine
+
+
+@contextlib.contextmanager
+def _serving_both(
+    settings: ServingSettings, model: str | None
+) -> Iterator[tuple[str, TextEngine | RemoteEngine, ImageEngine | None]]:
     claimed = claim_port(settings)
     with claimed:
         engine = make_engine(settings, model)
-        with HttpServer(guarded(build_api(settings, engine), settings), claimed) as server:
-            if isinstance(engine, RemoteEngine):
-                yield server.url, engine
-                return
-            engine.start()
+        images = make_image_engine(settings, engine)
+        children = [child for child in (engine, images) if isinstance(child, ChildEngine)]
+        with HttpServer(guarded(build_api(settings, engine, images), settings), claimed) as server:
             try:
-                yield server.url, engine
+                for child in children:
+                    child.start()
+                yield server.url, engine, images
             finally:
-                engine.stop()
+                for child in children:
+                    child.stop()
 
 
 def make_engine(settings: ServingSettings, model: str | None) -> TextEngine | RemoteEngine:
-    """The engine that the settings ask for, not yet started."""
+    """The text engine that the settings ask for, not yet started."""
     if settings.engine_url:
         key = settings.engine_api_key
         return RemoteEngine(settings.engine_url, model, key.get_secret_value() if key else None)
@@ -60,11 +71,26 @@ def make_engine(settings: ServingSettings, model: str | None) -> TextEngine | Re
     )
 
 
+def make_image_engine(settings: ServingSettings, engine: TextEngine | RemoteEngine) -> ImageEngine | None:
+    """The image engine that the settings ask for, which starts after the text `engine`; None without an image model."""
+    if not settings.images or not (settings.image_model or image_model_in_sight(DEFAULT_IMAGE_MODEL)):
+        return None
+    return ImageEngine(
+        settings.image_model or DEFAULT_IMAGE_MODEL,
+        dtype=settings.image_dtype,
+        queue=settings.image_queue,
+        batch=settings.image_batch,
+        loras=settings.image_loras,
+        start_s=settings.engine_start_s,
+        after=engine.settled if isinstance(engine, TextEngine) else None,
+    )
+
+
 def run(settings: ServingSettings, model: str | None) -> None:
-    """Serve until SIGINT or SIGTERM, or until the engine gives up (`EngineError`)."""
+    """Serve until SIGINT or SIGTERM, or until the text engine gives up (`EngineError`)."""
     started = time.monotonic()
     stop = _stop_signals()
-    with serving(settings, model) as (url, engine):
+    with _serving_both(settings, model) as (url, engine, images):
         if isinstance(engine, TextEngine) and not _wait_ready(engine, stop):
             return
         clear_progress()
@@ -72,17 +98,25 @@ def run(settings: ServingSettings, model: str | None) -> None:
         while not stop.wait(0.5):
             if engine.state.name == "failed":
                 raise engine.error
+            if images and images.settled.is_set():
+                print(
+                    f"{images.model_name} draws pictures." if images.error is None else f"No pictures: {images.error}"
+                )
+                images = None
         print("Stopping.")
 
 
 def print_plan(settings: ServingSettings, model: str | None) -> None:
-    """Print the command and the environment of the engine as a shell would take them."""
+    """Print the commands and the environments of the engines as a shell would take them."""
     engine = make_engine(settings, model)
-    if isinstance(engine, RemoteEngine):
-        print(f"# no engine is started: {engine.model_name} runs at {engine.base_url}")
-        return
-    variables = [f"{name}={shlex.quote(value)}" for name, value in engine.environment().items()]
-    print(" \\\n  ".join([*variables, shlex.join(engine.command())]))
+    for child in (engine, make_image_engine(settings, engine)):
+        if isinstance(child, RemoteEngine):
+            print(f"# no engine is started: {child.model_name} runs at {child.base_url}")
+        elif child is None:
+            print("# no image engine is started")
+        else:
+            variables = [f"{name}={shlex.quote(value)}" for name, value in child.environment().items()]
+            print(" \\\n  ".join([*variables, shlex.join(child.command())]))
 
 
 def show_progress(seconds: float, stage: str) -> None:

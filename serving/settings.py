@@ -1,5 +1,6 @@
 """What can be set about serving. A flag wins over a `HOMEGROWN_*` variable, that over the default here."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -24,6 +25,14 @@ class ServingSettings(BaseSettings):
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     kv_cache_gib: int | None = Field(default=None, ge=1, description="memory for the KV cache on CPUs")
     max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
+    images: bool = Field(default=True, description="whether pictures are drawn")
+    image_model: str | None = Field(default=None, description="folder, name or hub id; default: images, once grown")
+    image_queue: int = Field(default=16, ge=1, description="requests for pictures that may wait")
+    image_batch: int = Field(default=8, ge=1, le=64, description="pictures drawn at once")
+    image_dtype: Literal["bfloat16", "float16", "float32"] | None = None
+    image_loras: Path | None = Field(default=None, description="folder of LoRA files; default: loras in the home")
+    image_url_s: int = Field(default=3600, ge=1, description="how long the URL of a picture works")
+    image_check: str | None = Field(default=None, description='"module:function" that may refuse a prompt')
 
 
 def read_settings(**flags: object) -> ServingSettings:

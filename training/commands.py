@@ -56,6 +56,39 @@ def images(recipe: RecipeName = "images", overrides: Overrides = []) -> None:  #
     _run(recipe, overrides, "images")
 
 
+@app.command()
+def personalise(
+    subject: Annotated[Path, typer.Option(metavar="DIR", help="a handful of pictures of the subject")],
+    token: Annotated[str, typer.Option(help="the word that will mean the subject, such as sks")],
+    class_name: Annotated[str | None, typer.Option("--class", help="what the subject is, such as dog")] = None,
+    model: Annotated[str, typer.Option(help="image model: a name, a diffusers folder, or owner/name")] = "images",
+    steps: Annotated[int | None, typer.Option(min=1, help="of training")] = None,
+    rank: Annotated[int, typer.Option(min=1, max=256, help="of the LoRA's matrices")] = 8,
+    prior: Annotated[int, typer.Option(min=0, help="pictures by the model itself of what must stay")] = 24,
+    name: Annotated[str | None, typer.Option(help="of the LoRA; default: the token")] = None,
+    samples_every: Annotated[int | None, typer.Option(min=1, help="steps between sample sheets")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,
+    seed: int = 0,
+) -> None:
+    """Teach an image model one subject: a LoRA from a handful of pictures."""
+    from training.images.personalise import Wish
+    from training.images.personalise import personalise as train_lora
+
+    wish = Wish(
+        subject=subject,
+        token=token,
+        class_name=class_name,
+        model=model,
+        steps=steps,
+        rank=rank,
+        prior=prior,
+        samples_every=samples_every,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    train_lora(wish, name)
+
+
 @app.command("show-mask")
 def show_mask(
     name: Annotated[str, typer.Argument(metavar="RECIPE-OR-MODEL", help="a recipe, or a model (its own template)")],

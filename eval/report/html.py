@@ -36,7 +36,9 @@ def html(page: Page) -> str:
     )
     environment.filters |= FILTERS
     style, script = _source("style.css"), _source("script.js")
-    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'"
+    )
     template = environment.get_template("template.html.jinja")
     samples = embedded(page.result, page.baseline)
     return template.render(

@@ -7,8 +7,9 @@ from typing import Any
 
 from eval.figures import Figure, unit_of
 from eval.records import Record
-from eval.replies import Answer, Reply
-from eval.requests import Choose, Generate, Likelihood, Request, request_digest
+from eval.replies import Answer, Drawn, Reply
+from eval.report.thumbnails import Thumbnails
+from eval.requests import Choose, Draw, Generate, Likelihood, Request, request_digest
 from eval.result import Result
 from eval.task import Task
 
@@ -19,6 +20,9 @@ NOT_AS_SENT = (
 )
 WANTED = ("answers", "answer", "tool", "best_answer", "correct_answers")
 """Fields of samples that say what the answer should have been, whichever suite they are of."""
+
+KEPT = "picture"
+"""The field of a sample that holds a small picture, a PNG in base64."""
 
 
 class Texts:
@@ -38,12 +42,15 @@ class Texts:
 
 def embedded(result: Result, baseline: Result | None) -> str:
     """JSON that can stand inside a script element of any page: no "<", ">" or "&" is left in it."""
-    texts, before = Texts(), {record.key: record for record in baseline.records} if baseline else {}
+    texts, thumbnails = Texts(), Thumbnails()
+    before = {record.key: record for record in baseline.records} if baseline else {}
     plain = result.identity["plain"]
     tasks = {task.name: task for task in result.suite.tasks}
     numbers = {name: number for number, name in enumerate(tasks)}
     samples = [
-        {"t": numbers[record.task]} | _sample(tasks[record.task], record, before.get(record.key), plain, texts)
+        {"t": numbers[record.task]}
+        | _sample(tasks[record.task], record, before.get(record.key), plain, texts)
+        | _pictures(record, before.get(record.key), thumbnails)
         for record in result.records
     ]
     places = Places(result.records)
@@ -53,6 +60,7 @@ def embedded(result: Result, baseline: Result | None) -> str:
         "samples": samples,
         "figures": [_members(figure, known.get(figure.key), places) for figure in result.figures.values()],
         "texts": texts.all(),
+        "pictures": thumbnails.all(),
     }
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -82,6 +90,8 @@ def prompt_of(request: Request) -> list[tuple[str, str]]:
             return [(message["role"], _said(message)) for message in body["messages"]]
         case Choose(context):
             return [("context", context)]
+        case Draw(body):
+            return [("user", body["prompt"])]
         case Likelihood(text):
             return [("text", text)]
 
@@ -93,6 +103,8 @@ def answer_of(reply: Reply | None, request: Request) -> str:
     if isinstance(reply, Answer):
         calls = [f"⚙ {_call(call)}" for call in reply.tool_calls]
         return "\n".join([reply.text, *calls] if reply.text else calls)
+    if isinstance(reply, Drawn):
+        return f"picture {reply.file.stem[:12]}"
     options = request.options if isinstance(request, Choose) else ("the whole text",)
     best = max(reply.logprobs, default=0.0)
     return "\n".join(
@@ -129,9 +141,19 @@ def _answers(record: Record, before: Record | None, request: Request, texts: Tex
     return fields
 
 
+def _pictures(record: Record, before: Record | None, thumbnails: Thumbnails) -> dict[str, int]:
+    """What was drawn, what the baseline drew, and what the sample keeps of the picture that was wanted."""
+    drawn = {"i": record.reply, "j": before.reply if before else None}
+    numbers = {key: thumbnails.number(reply.file) for key, reply in drawn.items() if isinstance(reply, Drawn)}
+    numbers["k"] = thumbnails.kept(record.sample[KEPT]) if KEPT in record.sample else None
+    return {key: number for key, number in numbers.items() if number is not None}
+
+
 def _told(sample: Mapping[str, Any], said: Sequence[str]) -> Iterable[tuple[str, Any]]:
     """What the sample says besides its prompt: the right answers, above all."""
-    untold = (item for item in sample.items() if item[0] not in ("id", "messages") and item[1] not in ("", None, []))
+    untold = (
+        item for item in sample.items() if item[0] not in ("id", "messages", KEPT) and item[1] not in ("", None, [])
+    )
     return (item for item in untold if item[1] not in said)
 
 

@@ -90,6 +90,9 @@ function card(entry) {
   for (const [role, place] of asked) pair(said, role === "user" ? "asked" : role, text(place));
   if (sample.e !== undefined) pair(said, "error", text(sample.e));
   else answers(said, sample);
+  const pictures = [["drawn", sample.i], ["baseline drew", sample.j], ["real picture", sample.k]];
+  for (const [name, place] of pictures) if (place !== undefined) pair(said, name, picture(place, name));
+  if (sample.s?.shown) pair(said, "seen", sample.s.shown);
   if (sample.w !== undefined) pair(said, "expected", text(sample.w));
   made.append(said, rest(sample));
   return made;
@@ -106,6 +109,13 @@ function answers(said, sample) {
   const parts = diff(before, now);
   pair(said, "answered", ...parts.filter(([kind]) => kind !== "del").map(marked));
   pair(said, "baseline", ...parts.filter(([kind]) => kind !== "ins").map(marked));
+}
+
+function picture(place, name) {
+  const made = element("img", "");
+  made.src = data.pictures[place];
+  made.alt = name;
+  return made;
 }
 
 const WORDS = { held: "right", missed: "missed", failed: "no answer" };

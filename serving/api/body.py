@@ -1,21 +1,35 @@
-"""Reads a request's JSON body without trusting its size, its type or its nesting."""
+"""Reads a request's body, JSON or a form, without trusting its size, its type, its nesting or its speed."""
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from fastapi import Request
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from serving.api.errors import ApiError
 
 BODY_S = 30.0
+UPLOAD_S = 120.0
+MAX_FIELDS = 64
+MAX_FILES = 16
+MAX_FIELD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form's fields and files, each with all the values that were sent under its name."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, list[bytes]] = field(default_factory=dict)
 
 
 async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
     """The JSON object of the body, and the bytes it came as. Raises `ApiError` (400, 408, 413, 415)."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ApiError(415, f"The content type must be application/json, not {kind[:100] or 'missing'}.")
-    raw = await _read(request, max_bytes)
+    _require_type(request, "application/json")
+    raw = b"".join([part async for part in _parts(request, max_bytes, BODY_S)])
     try:
         body = json.loads(raw)
         if b"\\u" in raw:
@@ -27,18 +41,54 @@ async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
     return body, raw
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def read_form(request: Request, max_bytes: int) -> Form:
+    """The body as a form with files, all of it in memory. Raises `ApiError` (400, 408, 413, 415)."""
+    _require_type(request, "multipart/form-data")
+    parser = MultiPartParser(
+        request.headers,
+        _parts(request, max_bytes, UPLOAD_S),
+        max_files=MAX_FILES,
+        max_fields=MAX_FIELDS,
+        max_part_size=MAX_FIELD_BYTES,
+    )
+    parser.spool_max_size = max_bytes  # never to the disk, which may be full
+    try:
+        items = (await parser.parse()).multi_items()
+    except MultiPartException as error:
+        raise ApiError(400, f"The form cannot be read: {error.message}", code="invalid_form") from None
+    form = Form()
+    for name, value in items:
+        if isinstance(value, str):
+            form.fields.setdefault(name, []).append(value)
+        else:
+            form.files.setdefault(name, []).append(await value.read())
+    return form
+
+
+def _require_type(request: Request, wanted: str) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != wanted:
+        raise ApiError(415, f"The content type must be {wanted}, not {kind[:100] or 'missing'}.")
+
+
+async def _parts(request: Request, max_bytes: int, limit_s: float) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises `ApiError`: 413 when it is too large, 408 too slow, 400 cut off."""
     too_large = ApiError(413, f"The body is larger than {max_bytes} bytes.", code="request_too_large")
     if int(request.headers.get("content-length") or 0) > max_bytes:
         raise too_large
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for part in request.stream():
-                parts.append(part)
-                size += len(part)
-                if size > max_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise ApiError(408, f"The body did not arrive within {BODY_S:.0f} s.", code="request_timeout") from None
-    return b"".join(parts)
+    deadline = asyncio.get_running_loop().time() + limit_s
+    stream, size = request.stream(), 0
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                part = await anext(stream, None)
+        except ClientDisconnect:
+            raise ApiError(400, "The body ended too early.") from None  # nobody reads it
+        except TimeoutError:
+            raise ApiError(408, f"The body did not arrive within {limit_s:.0f} s.", code="request_timeout") from None
+        if part is None:
+            return
+        size += len(part)
+        if size > max_bytes:
+            raise too_large
+        yield part

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 import uuid
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,8 +11,10 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.errors import ApiError
+from serving.images import store
 
-OPEN_PATHS = frozenset({"/health"})
+# Files are fetched by <img>, which sends no key: their URLs are signed instead.
+OPEN_PATHS = re.compile(f"/health|{store.URL_PREFIX}{store.NAME.pattern}")
 MAX_HEADER_BYTES = 32 * 1024
 
 
@@ -77,7 +80,7 @@ class Guard:
                     "list its name in HOMEGROWN_ALLOWED_HOSTS."
                 )
                 return ApiError(403, message, code="host_not_allowed")
-        if path not in OPEN_PATHS and not self._has_key(named.get(b"authorization", "")):
+        if not OPEN_PATHS.fullmatch(path) and not self._has_key(named.get(b"authorization", "")):
             return ApiError(
                 401,
                 "Incorrect or missing API key: send it as `Authorization: Bearer KEY`.",

@@ -122,7 +122,7 @@ def _validate(kind: type[Parameters], body: dict) -> Any:
             {name: value for name, value in body.items() if name not in VLLM_EXTRAS | UNSUPPORTED}
         )
     except ValidationError as error:
-        raise _first_problem(error, kind) from None
+        raise first_problem(error) from None
     if wanted.stream_options and not wanted.stream:
         raise invalid("stream_options", "is only allowed when `stream` is true")
     _check_response_format(wanted.response_format)
@@ -135,7 +135,8 @@ def _validate(kind: type[Parameters], body: dict) -> Any:
     return wanted
 
 
-def _first_problem(error: ValidationError, kind: type[Parameters]) -> ApiError:
+def first_problem(error: ValidationError) -> ApiError:
+    """The 400 that names the first parameter pydantic objects to."""
     problems = error.errors(include_url=False, include_input=False)
     # Of a union's complaints the telling one is not about the type of the members that were not meant.
     problem = next((problem for problem in problems if not problem["type"].endswith("_type")), problems[0])

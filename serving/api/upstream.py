@@ -1,13 +1,12 @@
 """The handler of the engine's own model: hands requests to vLLM and its answers back, byte for byte where right."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 
 import aiohttp
-from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
+from serving.api.disconnect import while_connected
 from serving.api.errors import ApiError, engine_unavailable, from_engine
 from serving.api.models import ModelRequest
 from serving.api.stream import DONE, mend, whole_frames
@@ -42,18 +41,10 @@ class Upstream:
     async def __call__(self, request: ModelRequest) -> Response:
         """Answer a request. Raises `ApiError` with what the engine refuses; 503 when there is no engine."""
         self._require_ready()
-        asked = asyncio.ensure_future(self._ask(request))
-        gone = asyncio.ensure_future(_disconnected(request.http))
         try:
-            await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                return Response(status_code=499)  # nobody reads it
-            return asked.result()
+            return await while_connected(request.http, self._ask(request))
         except aiohttp.ClientError:
             raise engine_unavailable("its engine stopped answering") from None
-        finally:
-            asked.cancel()
-            gone.cancel()
 
     async def health(self) -> None:
         """Raise `ApiError` 503 with the reason unless the engine answers."""
@@ -122,9 +113,3 @@ class Upstream:
         url = self.engine.base_url.removesuffix("/v1") + "/tokenize"
         async with self._session.post(url, json={k: v for k, v in request.body.items() if k in fields}) as answer:
             return (await answer.json())["count"] if answer.status == 200 else None
-
-
-async def _disconnected(request: Request) -> None:
-    """Return when the client has gone. The body has been read, so nothing else can come."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

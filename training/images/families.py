@@ -28,6 +28,8 @@ class Family(ABC):
     learning_rate: ClassVar[float]
     batch: ClassVar[int]
     """Pictures of the subject in a step."""
+    checkpointing: ClassVar[bool] = True
+    """Whether activations are computed again on the way back, which saves memory."""
     caption: ClassVar[str] = "a photo of {}"
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
@@ -74,6 +76,7 @@ class Pixels(Family):
     targets: ClassVar = ["to_q", "to_k", "to_v", "to_out", "up", "down", "caption"]
     steps, learning_rate, batch = 160, 2e-3, 8
     caption = "a {}"
+    checkpointing = False
     noise_mean, noise_std, pure_noise, least_time = 1.2, 1.3, 0.1, 0.1
 
     @property

@@ -7,6 +7,7 @@ arXiv:2208.12242.
 import json
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,16 @@ def prior_captions(base: Path, class_name: str | None, template: str, count: int
 
     None if the model has learnt no world and no class is named.
     """
-    learnt = [WORLDS[source.name] for source in read_lineage(base).sources if source.name in WORLDS] if is_own(base) else []
     rng = random.Random(seed)
-    if learnt:
+    if learnt := _worlds_learnt(base):
         return [caption(world(rng.choice(learnt)).scene(rng), rng) for _ in range(count)]
     return [template.format(class_name)] * count if class_name else []
+
+
+def _worlds_learnt(base: Path) -> list[str]:
+    if not is_own(base) or not (base / "lineage.json").is_file():
+        return []
+    return [WORLDS[source.name] for source in read_lineage(base).sources if source.name in WORLDS]
 
 
 def prior_photos(pipeline: DiffusionPipeline, captions: list[str], folder: Path, seed: int) -> list[Photo]:
@@ -52,7 +58,7 @@ def _draw(pipeline: DiffusionPipeline, captions: list[str], folder: Path, seed: 
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     rows = []
-    with LiveLine() as line:
+    with LiveLine(sys.stdout) as line:
         for start in range(0, len(captions), BATCH):
             line.show(f"personalise  drawing what must stay  {start}/{len(captions)}")
             batch = captions[start : start + BATCH]

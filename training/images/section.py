@@ -44,6 +44,7 @@ class ImagesSection(OptimizedSection):
     depth: int = Field(default=6, ge=1)
     heads: int = Field(default=4, ge=1)
     palette: int = Field(default=4, ge=1, description="colours that a patch is painted with")
+    refine: int = Field(default=0, ge=0, description="channels of the convolutions that go over the painted patches")
     caption_depth: int = Field(default=1, ge=1)
     batch: int = Field(default=32, ge=1, description="pictures of one optimizer step, all processes together")
     learning_rate: float = Field(default=6e-3, gt=0)

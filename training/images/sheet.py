@@ -1,5 +1,6 @@
 """Pictures people look at while an image model is trained: the sample sheet and the curve of its losses."""
 
+import math
 import textwrap
 from pathlib import Path
 
@@ -31,12 +32,12 @@ def sample_sheet(pictures: list[PIL.Image.Image], captions: list[str], columns: 
 
 def loss_curve(curves: dict[str, list[tuple[int, float]]]) -> PIL.Image.Image:
     """Lines of (step, loss), the losses on a logarithmic axis, with their names and last values."""
-    import math
 
     image = PIL.Image.new("RGB", CURVE, "white")
     pen = PIL.ImageDraw.Draw(image)
     font = PIL.ImageFont.load_default(13)
-    points = [point for curve in curves.values() for point in curve if point[1] > 0]
+    curves = {name: [point for point in curve if point[1] > 0] for name, curve in curves.items()}
+    points = [point for curve in curves.values() for point in curve]
     if not points:
         return image
     last = max(step for step, _ in points) or 1
@@ -54,9 +55,9 @@ def loss_curve(curves: dict[str, list[tuple[int, float]]]) -> PIL.Image.Image:
     pen.rectangle((left, top, right, bottom), outline="#888888")
     pen.text((left, bottom + 10), "step 0", fill="black", font=font)
     pen.text((right - 40, bottom + 10), f"{last:,}", fill="black", font=font)
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, (name, curve) in enumerate((name, curve) for name, curve in curves.items() if curve):
         ink = INKS[number % len(INKS)]
-        pen.line([place(step, loss) for step, loss in curve if loss > 0], fill=ink, width=2, joint="curve")
+        pen.line([place(step, loss) for step, loss in curve], fill=ink, width=2, joint="curve")
         pen.text((right + 12, top + 20 * number), f"{name}  {curve[-1][1]:.4g}", fill=ink, font=font)
     return image
 

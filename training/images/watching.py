@@ -16,6 +16,7 @@ from training.images.average import Average
 from training.images.examples import Collate, Examples
 from training.images.sheet import loss_curve, sample_sheet, save_picture
 from training.images.sources import Pictures
+from training.images.telling import Telling
 from training.job import Job
 from training.publish import replace_folder, versions
 from training.trainer import ProgressCallback
@@ -32,6 +33,7 @@ class Watching(TrainerCallback):
         self.job, self.average, self.pipeline, self.sources = job, average, pipeline, sources
         self.folder = job.folder / "samples"
         self.output = home() / "models" / job.recipe.name
+        self.telling = Telling(job)
         self.curves = self._earlier_curves()
         self.held_out = self._validation_batch()
         self.captions = [caption for caption in self._captions() if caption][:SHOWN]
@@ -40,7 +42,11 @@ class Watching(TrainerCallback):
         if "loss" in (logs or {}):
             self.curves.setdefault("training", []).append((state.global_step, logs["loss"]))
 
+    def on_train_begin(self, args, state, control, **_) -> None:
+        self.telling.begin(state.global_step)
+
     def on_step_end(self, args, state, control, **_) -> None:
+        self.telling.now_and_then(state.global_step)
         if state.global_step % self.job.section.samples_every == 0:
             self.look(state.global_step)
 
@@ -81,20 +87,15 @@ class Watching(TrainerCallback):
         folder = self.job.folder / "published.part"
         self.save(folder, step, live.seconds())
         replace_folder(self.output, folder)
-        progress = {"share": step / self.job.steps, "seconds_left": round(live.seconds_left(step), 1)}
-        write_whole(self.progress_file, json.dumps(progress))
+        self.telling.tell(step)
 
     def finish(self, live: ProgressCallback) -> dict[str, float]:
         """Save the result as `model/`; returns the last validation losses, named for the lineage."""
         losses = self.look(self.job.steps)
         self.save(self.job.folder / "model.part", self.job.steps, live.seconds())
         replace_folder(self.job.folder / "model", self.job.folder / "model.part")
-        self.progress_file.unlink(missing_ok=True)
+        self.telling.end()
         return {f"validation_loss_{name.replace(' ', '_')}": loss for name, loss in losses.items()}
-
-    @property
-    def progress_file(self) -> Path:
-        return home() / "runs" / self.job.recipe.name / "progress.json"
 
     def save(self, folder: Path, step: int, seconds: float) -> None:
         """Write the pipeline with the averaged weights as a model folder."""

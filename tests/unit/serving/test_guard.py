@@ -63,6 +63,23 @@ def test_health_is_open_and_hosts_cannot_smuggle_a_path() -> None:
     assert ask(LOCKED, "/v1/models", host="localhost/health?")[0] == 401
 
 
+PICTURE = f"/v1/images/files/{'0a' * 32}.png"
+
+
+def test_pictures_are_open_since_their_urls_are_signed() -> None:
+    assert ask(LOCKED, PICTURE)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/images/files/", "/v1/images/files/secret", f"{PICTURE}/", f"{PICTURE}\n", f"/x{PICTURE}",
+     f"{PICTURE}/../secret", PICTURE.upper(), PICTURE.replace("0a", "0g"), PICTURE.replace("png", "svg"),
+     "/v1/images/generations"],
+)  # fmt: skip
+def test_nothing_beside_pictures_is_open(path: str) -> None:
+    assert ask(LOCKED, path)[0] == 401
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "", "[", "127.0.0.1.nip.io"]
 )

@@ -17,6 +17,13 @@ def test_flags_win_over_variables_and_those_over_defaults(monkeypatch: pytest.Mo
     assert read_settings(port=None).host == "127.0.0.1"
 
 
+def test_pictures_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().images
+    monkeypatch.setenv("HOMEGROWN_IMAGES", "0")
+    assert not read_settings().images
+    assert read_settings(images=True).images
+
+
 def test_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOMEGROWN_HOME", "here")
@@ -24,7 +31,8 @@ def test_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "many"), ("PORT", "70000"), ("API_KEY", "short"), ("DTYPE", "int3")]
+    ("name", "value"),
+    [("PORT", "many"), ("PORT", "70000"), ("API_KEY", "short"), ("DTYPE", "int3"), ("IMAGE_QUEUE", "0")],
 )
 def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"HOMEGROWN_{name}", value)

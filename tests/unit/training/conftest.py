@@ -5,11 +5,15 @@ import os
 import random
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
+
+from serving.model_folder import folder_digest
 
 ROOT = Path(__file__).parents[3]
 PLACES = ["Aro", "Belm", "Corvu", "Dasti", "Elno", "Fyrd", "Gosk", "Hemmi"]
@@ -50,6 +54,39 @@ class Workshop:
             timeout=300,
             stdin=subprocess.DEVNULL,
         )
+
+
+def weights(workshop: Workshop, name: str) -> str:
+    """A hash of everything that makes the model, weights above all."""
+    return folder_digest(workshop.home / "models" / name)
+
+
+def ranks_of(workshop: Workshop) -> list[psutil.Process]:
+    """Running processes that were given a file of this workshop's home."""
+    home = str(workshop.home)
+    return [p for p in psutil.process_iter(["cmdline"]) if any(home in part for part in p.info["cmdline"] or [])]
+
+
+def kill_after_checkpoint(workshop: Workshop, stage: str, *arguments: str) -> None:
+    """Start a stage and kill it with SIGKILL at a random moment after its first checkpoint."""
+    process = subprocess.Popen(
+        workshop.command(stage, *arguments),
+        env=workshop.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoints = workshop.home / "runs" / "small" / stage / "checkpoints"
+    while not any(checkpoints.glob("*/whole.json")):
+        assert process.poll() is None, "the stage ended before its first checkpoint"
+        time.sleep(0.005)
+    time.sleep(random.random() * 0.3)
+    assert process.poll() is None, "the stage ended before it could be killed"
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while ranks_of(workshop) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ranks_of(workshop) == []
 
 
 def sentences(number: int, rng: random.Random) -> list[str]:

@@ -1,53 +1,17 @@
 """Stages: grown whole, skipped when unchanged, and the same to the bit after a kill."""
 
-import hashlib
 import json
-import random
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from serving.model_folder import check_model_folder, read_lineage
-from tests.unit.training.conftest import Workshop
+from tests.unit.training.conftest import Workshop, kill_after_checkpoint, weights
 from training import pipeline
+from training import stage as stages
 from training.recipe import load_recipe
-
-
-def weights(workshop: Workshop, name: str) -> str:
-    return hashlib.sha256((workshop.home / "models" / name / "model.safetensors").read_bytes()).hexdigest()
-
-
-def ranks_of(workshop: Workshop) -> list[psutil.Process]:
-    """Running processes that were given a file of this workshop's home."""
-    home = str(workshop.home)
-    return [p for p in psutil.process_iter(["cmdline"]) if any(home in part for part in p.info["cmdline"] or [])]
-
-
-def kill_after_checkpoint(workshop: Workshop, stage: str, *arguments: str) -> None:
-    """Start a stage and kill it with SIGKILL at a random moment after its first checkpoint."""
-    process = subprocess.Popen(
-        workshop.command(stage, *arguments),
-        env=workshop.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    checkpoints = workshop.home / "runs" / "small" / stage / "checkpoints"
-    while not any(checkpoints.glob("*/whole.json")):
-        assert process.poll() is None, "the stage ended before its first checkpoint"
-        time.sleep(0.005)
-    time.sleep(random.random() * 0.3)
-    assert process.poll() is None, "the stage ended before it could be killed"
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 10
-    while ranks_of(workshop) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert ranks_of(workshop) == []
 
 
 def test_grows_a_model_that_learnt(grown: Workshop) -> None:
@@ -114,7 +78,7 @@ def test_stopped_after_the_last_step_it_still_ends_the_same(
     monkeypatch.setenv("HOMEGROWN_HOME", str(stopped.home))
     recipe = load_recipe(str(stopped.path))
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "finish_model_folder", lambda *_: sys.exit("stopped"))
+        patch.setattr(stages, "finish_model_folder", lambda *_: sys.exit("stopped"))
         with pytest.raises(SystemExit):
             pipeline.run_recipe(recipe, "sft")
     if lost:
