@@ -9,7 +9,7 @@ from pathlib import Path
 from serving.child_engine import ChildEngine
 from serving.engine import EngineError, EngineState
 from serving.home import home
-from serving.images.folder import check_image_folder, image_folder
+from serving.images.folder import NAME, check_image_folder, image_folder
 from serving.images.growth import Growth, growth
 from serving.images.machine import Dtype
 
@@ -44,8 +44,9 @@ class ImageEngine(ChildEngine):
         after: threading.Event | None = None,
     ) -> None:
         super().__init__(start_s, on_progress)
-        self._is_awaited = not _grown(model).is_dir() and growth(model) is not None
-        self.folder = _grown(model) if self._is_awaited else image_folder(model)
+        # One of ours is checked when its worker is started: it may not be there yet, and text is served without it.
+        is_ours = NAME.fullmatch(model) and image_model_in_sight(model)
+        self.folder = _grown(model) if is_ours else image_folder(model)
         is_hub_id = model.count("/") == 1 and not Path(model).exists()
         self.model_name = model if is_hub_id else self.folder.resolve().name
         self._dtype, self._queue, self._batch = dtype, queue, batch
@@ -80,9 +81,8 @@ class ImageEngine(ChildEngine):
         while self._after and not self._after.is_set():
             if self._stopping.wait(POLL_S):
                 return
-        while self._is_awaited and not self._stopping.wait(POLL_S):
+        while not self.folder.is_dir() and not self._stopping.wait(POLL_S):
             self.state = EngineState("starting", _learning(growth(self.model_name)))
-            self._is_awaited = not self.folder.is_dir()
         if not self._stopping.is_set():
             check_image_folder(self.folder)
 

@@ -17,16 +17,14 @@ from serving.errors import UserError
 from serving.home import home
 from serving.images.growth import progress_file
 from training.checkpoints import write_whole
-from training.pipeline import run_recipe
-from training.recipe import load_recipe
 
 LOWEST = 19
 STILL_THERE_S = 30.0
 
 
 def is_unfinished(recipe: str) -> bool:
-    """Whether the image model that `recipe` grows is missing, or was begun here and not ended."""
-    name = load_recipe(recipe).name
+    """Whether the image model that `recipe` (a name or a file) grows is missing, or was begun here and not ended."""
+    name = Path(recipe).stem
     run = home() / "runs" / name / "images"
     return not (home() / "models" / name).is_dir() or (run.is_dir() and not (run / "stamp.json").is_file())
 
@@ -34,7 +32,7 @@ def is_unfinished(recipe: str) -> bool:
 @contextlib.contextmanager
 def growing(recipe: str) -> Iterator[None]:
     """Grow the image model of `recipe` while the block runs; what its process says goes to a log."""
-    name = load_recipe(recipe).name
+    name = Path(recipe).stem
     log, progress = home() / "logs" / f"growing-{name}.log", progress_file(name)
     for folder in (log.parent, progress.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +80,9 @@ def give_way() -> None:
 def main(recipe: str) -> int:
     """Grow `recipe`; the exit code."""
     give_way()
+    from training.pipeline import run_recipe
+    from training.recipe import load_recipe
+
     try:
         run_recipe(load_recipe(recipe))
     except UserError as error:

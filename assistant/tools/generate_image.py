@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,8 @@ def _kept(picture: bytes, name: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(picture)
     except OSError as error:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink()
         why = (error.strerror or str(error)).lower()
         raise DrawingError("this is not possible right now", f"the picture cannot be kept ({why})") from None
     return file

@@ -117,5 +117,5 @@ def _without(own: np.ndarray, upon: np.ndarray) -> np.ndarray:
 
 
 def _found(colour: str, pixels: np.ndarray) -> Found:
-    y, x = ((np.mean(at) + 0.5) / len(pixels) for at in np.nonzero(pixels))
+    y, x = (float(np.mean(at) + 0.5) / len(pixels) for at in np.nonzero(pixels))
     return Found(colour, pixels, x, y)

@@ -95,7 +95,7 @@ def outline_iou(sample: Sample, reply: Drawn) -> float | None:
     better="",
 )
 def shown(sample: Sample, reply: Drawn) -> str | None:
-    view = view_of(reply, sample["scene"]["world"])
+    view = view_of(reply.file, sample["scene"]["world"])
     if view is None:
         return None
     things = [f"{thing.found.colour or 'mottled'} {thing.kind or 'something'}" for thing in view.things]
@@ -111,9 +111,13 @@ def readable(sample: Sample, reply: Drawn) -> bool:
     return pixels(reply.file) is not None
 
 
-def view_of(reply: Drawn, world: str) -> "View | None":
-    """What the picture shows; None where it cannot be read. Raises `OSError` when its file is gone."""
-    return _view(reply.file, world)
+@lru_cache(maxsize=4096)
+def view_of(file: Path, world: str) -> "View | None":
+    """What the picture in `file` shows; None where it cannot be read. Raises `OSError` when the file is gone."""
+    from eval.pictures.adherence import look
+
+    picture = pixels(file)
+    return None if picture is None else look(picture, world)
 
 
 def scene_of(sample: Sample) -> Scene:
@@ -122,17 +126,9 @@ def scene_of(sample: Sample) -> Scene:
     return Scene(**told | {"things": tuple(Thing(**thing) for thing in told["things"])})
 
 
-@lru_cache(maxsize=4096)
-def _view(file: Path, world: str) -> "View | None":
-    from eval.pictures.adherence import look
-
-    picture = pixels(file)
-    return None if picture is None else look(picture, world)
-
-
 def _seen(sample: Sample, reply: Drawn) -> "Adherence | None":
     from eval.pictures.adherence import compare
 
     scene = scene_of(sample)
-    view = view_of(reply, scene.world)
+    view = view_of(reply.file, scene.world)
     return None if view is None else compare(view, scene)

@@ -35,7 +35,7 @@ def finds_caption(reply: Drawn, own: Sample, others: Sequence[Sample]) -> bool:
     """Whether the picture fits its own scene better than that of every other sample."""
     from eval.pictures.adherence import compare
 
-    view = view_of(reply, own["scene"]["world"])
+    view = view_of(reply.file, own["scene"]["world"])
     if view is None:
         return False
 

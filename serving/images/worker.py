@@ -73,6 +73,7 @@ class Worker:
     def work(self) -> None:
         """Load the model and draw what is asked for, for ever. Raises `UserError` when the model cannot be used."""
         painter = self._load()
+        self._check_signing()
         if painter.own:
             self._warm_up(painter)
         self.painter = painter
@@ -97,6 +98,13 @@ class Worker:
         except Exception:  # a model in the making can be broken in any way
             traceback.print_exc()
             self._unusable = now
+
+    def _check_signing(self) -> None:
+        """Finish a dot for nobody: a certificate that cannot sign is better found now than at every picture."""
+        from PIL import Image
+
+        origin = Origin("", self.name, "", 0, datetime.now(UTC).isoformat(timespec="seconds"), (1, 1))
+        finished(Image.new("RGB", (1, 1)), origin, "png")
 
     def _warm_up(self, painter: "Painter") -> None:
         """Draw one picture for nobody, so that the first one for somebody is as fast as the others."""

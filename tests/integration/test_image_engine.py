@@ -139,6 +139,15 @@ def test_a_model_that_cannot_be_used_is_refused_at_once(home: Path, tmp_path: Pa
         ImageEngine("nobody")
 
 
+def test_a_broken_one_of_ours_does_not_keep_text_from_being_served(home: Path) -> None:
+    (home / "models" / "broken").mkdir()
+    engine = ImageEngine("broken")
+    engine.start()
+    with pytest.raises(ModelFolderError, match=r"has no model_index\.json"):
+        engine.wait_ready()
+    assert (engine.state.name, "model_index" in engine.state.reason) == ("failed", True)
+
+
 def test_one_that_does_not_load_says_why(home: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(home / "models" / "images", tmp_path / "strange"))
     index = json.loads((folder / "model_index.json").read_text())

@@ -11,6 +11,7 @@ from diffusers import DDPMScheduler, DiffusionPipeline
 from torch import Tensor
 
 from serving.errors import UserError
+from serving.images.loading import native_size
 from serving.images.model import Caption
 
 Condition = tuple[Tensor, ...]
@@ -43,7 +44,7 @@ class Family(ABC):
     @property
     def size(self) -> int:
         """The side in px of the pictures that it is trained on."""
-        return self.pipeline.vae_scale_factor * self.pipeline.default_sample_size
+        return min(native_size(self.pipeline))
 
     @abstractmethod
     def encode(self, captions: list[str]) -> Condition:
@@ -57,7 +58,7 @@ class Family(ABC):
         """What is denoised for `pictures` (batch, 3, size, size) in [-1, 1]; of a VAE the most likely latents."""
         vae = self.pipeline.vae
         latents = vae.encode(pictures.to(self.device, vae.dtype)).latent_dist.mode()
-        return (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
+        return (latents.float() - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
 
     def knows(self, word: str) -> bool:
         """Whether `word` means something already: it is one piece, and one of the more frequent half of all."""
@@ -78,10 +79,6 @@ class Pixels(Family):
     caption = "a {}"
     checkpointing = False
     noise_mean, noise_std, pure_noise, least_time = 1.2, 1.3, 0.1, 0.1
-
-    @property
-    def size(self) -> int:
-        return self.denoiser.config.sample_size
 
     def encode(self, captions: list[str]) -> Condition:
         return tuple(self.pipeline.encode(captions))
@@ -113,10 +110,6 @@ class StableDiffusion(Family):
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         super().__init__(pipeline)
         self.schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
-
-    @property
-    def size(self) -> int:
-        return self.pipeline.vae_scale_factor * self.denoiser.config.sample_size
 
     def encode(self, captions: list[str]) -> Condition:
         embeddings, _ = self.pipeline.encode_prompt(captions, self.device, 1, do_classifier_free_guidance=False)

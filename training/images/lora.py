@@ -39,20 +39,6 @@ WARMUP_STEPS, DECAY = 10, 0.4
 SHOWN = 3
 
 
-class Lesson:
-    """Photos as the denoiser sees them: latents, and encoded captions."""
-
-    def __init__(self, family: Family, photos: list[Photo]) -> None:
-        pixels = torch.from_numpy(np.stack([photo.picture for photo in photos])).permute(0, 3, 1, 2) / 127.5 - 1
-        self.latents = torch.cat([family.latents(one) for one in pixels.split(1)])
-        self.condition = family.encode([photo.caption for photo in photos])
-
-    def loss(self, family: Family, count: int, rng: random.Random, generator: torch.Generator) -> Tensor:
-        """The mean error of `count` of them, chosen by lot."""
-        chosen = torch.tensor(rng.choices(range(len(self.latents)), k=count), device=self.latents.device)
-        return family.loss(self.latents[chosen], tuple(part[chosen] for part in self.condition), generator).mean()
-
-
 class LoraTraining:
     """The LoRA of one job while it is trained."""
 
@@ -60,9 +46,11 @@ class LoraTraining:
         self.job, self.family, self.wish = job, family, job.wish
         self.steps = job.wish.steps or family.steps
         self.learning_rate = job.wish.learning_rate or family.learning_rate
+        self.of_subject, photos = len(subject), subject + prior
+        pixels = torch.from_numpy(np.stack([photo.picture for photo in photos])).permute(0, 3, 1, 2) / 127.5 - 1
         with torch.no_grad():
-            self.subject = Lesson(family, subject)
-            self.prior = Lesson(family, prior) if prior else None
+            self.latents = torch.cat([family.latents(one) for one in pixels.split(1)])
+            self.condition = family.encode([photo.caption for photo in photos])
         self.shown = self._shown(prior)
         self.parameters = self._add_lora()
         self.optimizer = torch.optim.AdamW(self.parameters, lr=self.learning_rate, weight_decay=0.01)
@@ -94,11 +82,8 @@ class LoraTraining:
             group["lr"] = self.learning_rate * self.rate(self.step)
         device = self.job.layout.device
         with torch.autocast(device, torch.bfloat16, enabled=autocasts(device)):
-            loss = self.subject.loss(self.family, self.family.batch, rng, generator)
-            kept = 0.0
-            if self.prior:
-                kept = PRIOR_WEIGHT * self.prior.loss(self.family, math.ceil(self.family.batch / 2), rng, generator)
-        (loss + kept).backward()
+            loss, prior_loss = self.loss(rng, generator)
+        (loss + PRIOR_WEIGHT * prior_loss).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -106,6 +91,15 @@ class LoraTraining:
         self.losses.append(loss.item())
         if not math.isfinite(self.losses[-1]):
             raise UserError(f"The loss is {self.losses[-1]} at step {self.step}: lower --learning-rate.")
+
+    def loss(self, rng: random.Random, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Of some pictures of the subject, chosen by lot, and of half as many of what must stay."""
+        count, count_prior = self.family.batch, math.ceil(self.family.batch / 2)
+        chosen = rng.choices(range(self.of_subject), k=count)
+        if len(self.latents) > self.of_subject:
+            chosen += rng.choices(range(self.of_subject, len(self.latents)), k=count_prior)
+        errors = self.family.loss(self.latents[chosen], tuple(part[chosen] for part in self.condition), generator)
+        return errors[:count].mean(), errors[count:].sum() / count_prior
 
     def weights(self) -> dict[str, Tensor]:
         return get_peft_model_state_dict(self.family.denoiser)
@@ -135,16 +129,15 @@ class LoraTraining:
 
     def publish(self) -> None:
         """Write the LoRA file, which is there whole or not at all."""
-        target = self.job.lora
-        unfinished = target.with_name(f".{target.name}")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.job.folder / "lora.safetensors"
         self.family.pipeline.save_lora_weights(
-            target.parent,
+            unfinished.parent,
             weight_name=unfinished.name,
             save_function=lambda weights, file: save_file(weights, file, metadata=self._metadata()),
             **{f"{self.family.part}_lora_layers": self.weights()},
         )
-        unfinished.replace(target)
+        self.job.lora.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.replace(self.job.lora)
 
     def _add_lora(self) -> list[torch.nn.Parameter]:
         denoiser = self.family.denoiser

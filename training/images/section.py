@@ -55,6 +55,7 @@ class ImagesSection(OptimizedSection):
     noise_mean: float = Field(default=1.2, description="of the logit of time; 1 is pure noise")
     noise_std: float = Field(default=1.3, gt=0)
     pure_noise: float = Field(default=0.1, ge=0, le=1, description="share of examples at time 1")
+    time_power: float = Field(default=2.0, ge=0, description="of time, by which a loss is divided; 2: flow velocity")
     thing_weight: float = Field(default=3.0, ge=1, description="of pixels on and near a drawn thing in the loss")
     empty_captions: float = Field(default=0.1, ge=0, lt=1, description="share, for classifier-free guidance")
     shift: float = Field(

@@ -35,15 +35,15 @@ class Denoiser(nn.Module):
         return self.transformer(noisy, time, self.text_encoder(ids))
 
 
-def denoising_loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """How far the predicted pictures are from the clean ones.
+def denoising_loss(model: nn.Module, batch: dict[str, Tensor], time_power: float) -> Tensor:
+    """How far the predicted pictures are from the clean ones, divided by a power of the time.
 
-    Divided by the squared time, it is the loss in the velocity of flow matching; below `LEAST_TIME` that would blow up.
+    Its square makes it the loss in the velocity of flow matching; below `LEAST_TIME` that would blow up.
     """
     time = batch["time"][:, None, None, None]
     noisy = (1 - time) * batch["clean"] + time * batch["noise"]
     error = (model(batch["ids"], noisy, batch["time"]) - batch["clean"]).square().mean(1) * batch["weight"]
-    return (error.mean((1, 2)) / batch["time"].clamp(min=LEAST_TIME).square()).mean()
+    return (error.mean((1, 2)) / batch["time"].clamp(min=LEAST_TIME) ** time_power).mean()
 
 
 class ImageTrainer(StagedTraining, Trainer):
@@ -58,7 +58,7 @@ class ImageTrainer(StagedTraining, Trainer):
         return self.optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> Tensor:
-        return denoising_loss(model, inputs)
+        return denoising_loss(model, inputs, self.job.section.time_power)
 
     def add_to_checkpoint(self, checkpoint: Path) -> None:
         self.average.save(checkpoint)

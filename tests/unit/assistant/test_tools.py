@@ -1,11 +1,13 @@
 from datetime import datetime
 
 import pytest
+from openai import OpenAI
 
 from assistant.tools.calculate import CalculationError, calculate
 from assistant.tools.now import now
-from assistant.tools.toolbox import run_tool
-from prompts.library import TOOL_NAMES
+from assistant.tools.toolbox import Outcome, run_tool
+
+NOBODY = OpenAI(base_url="http://127.0.0.1:9/v1", api_key="none")
 
 
 @pytest.mark.parametrize(
@@ -69,12 +71,10 @@ def test_now_reads_like_a_sentence_in_any_locale() -> None:
     assert str(datetime.now().year) in now()
 
 
-def test_every_tool_of_the_prompts_says_something() -> None:
-    results = {name: run_tool(name, '{"expression": "6 * 7"}') for name in TOOL_NAMES}
-    assert results["calculate"] == "42"
-    assert results["now"] == now()
-    assert results["generate_image"] == "error: no picture engine is running"
-    assert results["search_documents"].startswith("error: ")
+def test_what_tools_return_is_said_and_shown_alike() -> None:
+    assert run_tool("calculate", '{"expression": "6 * 7"}', NOBODY) == Outcome("42", "42")
+    assert run_tool("now", "", NOBODY) == Outcome(now(), now())
+    assert run_tool("search_documents", '{"query": "rent"}', NOBODY).said == "error: there are no documents to search"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,13 @@ def test_every_tool_of_the_prompts_says_something() -> None:
         ("calculate", '{"expression": 7}', "needs an expression"),
         ("calculate", '{"expression": "1 / 0"}', "division by zero"),
         ("format_disk", "{}", "no tool called format_disk"),
+        ("generate_image", "{}", "needs a prompt"),
+        ("generate_image", '{"prompt": 7}', "needs a prompt"),
+        ("generate_image", '{"prompt": " "}', "needs a prompt"),
     ],
 )
 def test_bad_calls_are_told_to_the_model(name: str, arguments: str, says: str) -> None:
-    result = run_tool(name, arguments)
-    assert result.startswith("error: ")
-    assert says in result
+    result = run_tool(name, arguments, NOBODY)
+    assert result == Outcome.same(result.said)
+    assert result.said.startswith("error: ")
+    assert says in result.said

@@ -7,6 +7,8 @@ from functools import cache
 import numpy as np
 
 from eval.data import Inputs
+from eval.pictures.draw import draw
+from eval.pictures.world import world
 from eval.result import read_result
 from eval.run import Run, identify, plan
 from eval.scores.diversity import drawn_again
@@ -47,8 +49,10 @@ def right(scene, seed, variant=""):
 
 
 def recoloured(scene, seed, variant=""):
-    """The right things in the right places, all colours exchanged."""
-    return right(scene, seed)[:, :, [1, 2, 0]]
+    """The right things in the right places, all in wrong colours."""
+    colours = [colour for colour in world(scene.world).colours if colour != scene.background]
+    others = dict(zip(colours, [*colours[1:], colours[0]], strict=True))
+    return draw(replace(scene, things=tuple(replace(t, colour=others[t.colour]) for t in scene.things)), PX)
 
 
 def noise(scene, seed, variant=""):

@@ -62,7 +62,7 @@ def test_held_out_scenes_begin_with_a_held_out_pair(here):
 def test_things_stay_inside_and_apart(here, free):
     for scene in scenes(here, free=free):
         for thing in scene.things:
-            assert all(thing.radius < at < 1 - thing.radius for at in (thing.x, thing.y))
+            assert all(thing.radius - 1e-9 < at < 1 - thing.radius + 1e-9 for at in (thing.x, thing.y))
         for i, one in enumerate(scene.things):
             for other in scene.things[:i]:
                 distance = max(abs(one.x - other.x), abs(one.y - other.y))
@@ -90,7 +90,7 @@ def test_fixed_places_move_by_a_pixel_of_48_and_free_ones_by_more():
     def columns(free):
         return {round(scene.things[0].x * GRID, 3) for scene in scenes(WORLDS[0], free=free) if scene.kind == "placed"}
 
-    assert columns(False) == {9, 10, 11, 23, 24, 25, 37, 38, 39}
+    assert columns(False) == {7, 8, 9, 23, 24, 25, 39, 40, 41}
     assert len(columns(True)) > 100
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.images.growth import STALE_S, growth
+from serving.images.growth import STALE_S, growth, last_growth
 
 
 @pytest.fixture
@@ -29,6 +29,13 @@ def test_how_far_it_is_in_words(progress: Path, share: float, seconds: float, sa
     assert str(growth("images")) == said
 
 
+def test_before_the_first_version_the_time_until_then_counts(progress: Path) -> None:
+    progress.write_text(json.dumps({"share": 0.02, "seconds_left": 900, "seconds_to_next": 125.0}))
+    assert str(growth("images")) == "2 %, first pictures in about 2 minutes"
+    progress.write_text(json.dumps({"share": 0.0}))
+    assert str(growth("images")) == "it has only just begun"
+
+
 def test_a_training_that_does_not_go_on_is_none(progress: Path) -> None:
     assert growth("images") is None
     progress.write_text(json.dumps({"share": 0.5, "seconds_left": 100}))
@@ -36,3 +43,5 @@ def test_a_training_that_does_not_go_on_is_none(progress: Path) -> None:
     killed = time.time() - STALE_S - 1
     os.utime(progress, (killed, killed))
     assert growth("images") is None
+    assert last_growth("images").share == 0.5
+    assert last_growth("other") is None

@@ -64,7 +64,7 @@ def test_the_model_draws_with_its_palette_and_learns_a_batch_by_heart() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(40):
-        loss = denoising_loss(model, batch)
+        loss = denoising_loss(model, batch, 2)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
