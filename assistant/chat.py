@@ -6,7 +6,7 @@ import signal
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from assistant.dialogue import Dialogue, Voice
@@ -42,10 +42,8 @@ def chat_here(settings: ServingSettings, model: str | None, growers: Growers, re
     if not settings.engine_url and (name := _already_served(served, model or default_model(), key)):
         _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key, report_of)
         return
-    # A single question is answered before anything is learnt.
-    is_ours = model is None and settings.images and settings.image_model is None
-    grows = is_ours and sys.stdin.isatty() and growers.is_unfinished(DEFAULT_IMAGE_MODEL)
-    with _growing_images(growers) if grows else nullcontext(), serving(settings, model) as (url, engine):
+    # The image engine, which serving() starts, must find that its model is on the way.
+    with growing_images(settings, model, growers), serving(settings, model) as (url, engine):
         folder = None
         if not isinstance(engine, RemoteEngine):
             engine.wait_ready()
@@ -55,12 +53,17 @@ def chat_here(settings: ServingSettings, model: str | None, growers: Growers, re
 
 
 @contextmanager
-def _growing_images(growers: Growers) -> Iterator[None]:
-    """Grow the image model in the background; afterwards, say how far it is."""
+def growing_images(settings: ServingSettings, model: str | None, growers: Growers) -> Iterator[None]:
+    """Beside the default model, grow the image model while the conversation lasts; afterwards, say how far it is."""
+    is_default = model is None and not settings.engine_url and settings.images and settings.image_model is None
+    # A single question would be answered before anything is learnt.
+    if not (is_default and sys.stdin.isatty() and growers.is_unfinished(DEFAULT_IMAGE_MODEL)):
+        yield
+        return
     with growers.growing(DEFAULT_IMAGE_MODEL):
         yield
     if so_far := last_growth(DEFAULT_IMAGE_MODEL):
-        print(f"The image model is {so_far.share:.0%} grown and goes on learning in the next chat.")
+        print(f"The image model is {round(100 * so_far.share)} % grown and goes on learning in the next chat.")
 
 
 def _still_learning() -> str:
@@ -68,7 +71,7 @@ def _still_learning() -> str:
     so_far = growth(DEFAULT_IMAGE_MODEL)
     if so_far is None or so_far.seconds_left is None:
         return ""
-    return f"(The image model is still learning: {so_far.share:.0%}, {minutes(so_far.seconds_left)} to go.)"
+    return f"(The image model is still learning: {round(100 * so_far.share)} %, {minutes(so_far.seconds_left)} to go.)"
 
 
 def _talk(

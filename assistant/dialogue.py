@@ -136,10 +136,9 @@ class Dialogue:
                 results.append({"role": "tool", "tool_call_id": call["id"], "content": outcome.said})
                 yield ToolStep(name, arguments, outcome.shown, outcome.picture)
         except BaseException:
-            if not turn[-1]["content"]:
-                del turn[-1]
-            else:
-                del turn[-1]["tool_calls"]  # a call without its result would not be a valid history
+            calling = turn.pop()  # a call without its result would not be a valid history
+            if calling["content"]:
+                turn.append({"role": "assistant", "content": calling["content"]})
             raise
         return results
 

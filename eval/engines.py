@@ -8,6 +8,7 @@ from functools import partial
 
 from eval.requests import Draw, Request
 from serving.errors import UserError
+from serving.home import home
 
 BaseUrl = Callable[[], str]
 """Where it answers; a function because a restarted engine has another port."""
@@ -55,7 +56,8 @@ def _drawing(model: str, concurrency: int, api_key: str | None) -> Iterator[str]
         start_s=settings.engine_start_s,
         on_progress=partial(_show_start, "the image engine"),
     )
-    if progress := growth(engine.folder.name):
+    is_ours = engine.folder.resolve().parent == (home() / "models").resolve()
+    if is_ours and (progress := growth(engine.folder.name)):
         raise UserError(f"The model {model} is still learning ({progress}): evaluate it when it is done.")
     # No words are asked for here, and the API refuses them in the image model's name.
     api = guarded(build_api(settings, engine, engine), settings)

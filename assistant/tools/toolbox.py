@@ -37,7 +37,7 @@ def run_tool(name: str, arguments: str, client: "OpenAI") -> Outcome:
         "generate_image": lambda given: _generate_image(given, client),
         "calculate": _calculate,
         "now": lambda _: Outcome.same(now()),
-        "search_documents": lambda _: Outcome.same("error: there are no documents to search"),
+        "search_documents": lambda _: Outcome.same("error: no documents are loaded"),
     }
     try:
         given = json.loads(arguments or "{}")

@@ -19,16 +19,23 @@ Look = tuple[str, str]
 
 @dataclass(frozen=True)
 class World:
-    """`roomy` kinds can hold a small thing; `held_out` looks appear in no training scene."""
+    """`scenes`: how often each kind of scene is drawn; `roomy` kinds can hold a small thing.
+
+    `held_out` looks appear in no training scene.
+    """
 
     name: str
     colours: tuple[str, ...]
     kinds: tuple[str, ...]
-    scene_kinds: tuple[str, ...]
+    scenes: dict[str, int]
     relations: tuple[str, ...]
     roomy: tuple[str, ...]
     free: bool
     held_out: tuple[Look, ...]
+
+    @property
+    def scene_kinds(self) -> tuple[str, ...]:
+        return tuple(self.scenes)
 
     def scene(
         self, rng: random.Random, kind: str | None = None, held_out: bool = False, free: bool | None = None
@@ -38,7 +45,7 @@ class World:
         `kind` is one of `scene_kinds`. With `held_out` the first thing is a pair of colour and kind that is never in a
         scene without. `free` things stand anywhere, others on fixed places; None: as the world has it.
         """
-        kind = kind or rng.choice(self.scene_kinds)
+        kind = kind or rng.choices(self.scene_kinds, list(self.scenes.values()))[0]
         layout = LAYOUTS[kind](rng, self.free if free is None else free, self.relations)
         looks = self._looks(rng, kind, layout, held_out)
         spots = [[at / GRID for at in spot] for spot in layout.spots]
@@ -79,7 +86,7 @@ def world(name: str) -> World:
         name=name,
         colours=tuple(told["colours"]),
         kinds=tuple(told["kinds"]),
-        scene_kinds=tuple(told["scenes"]),
+        scenes=told["scenes"],
         relations=tuple(told["relations"]),
         roomy=tuple(told["roomy"]),
         free=told["free"],

@@ -18,7 +18,6 @@ from torch.nn import functional
 PADDING = 0
 MASKED = -1e4
 TIME_FEATURES = 256
-HINTS = 8  # channels in which the patches tell the refiner what to draw
 
 
 class Caption(NamedTuple):
@@ -148,32 +147,6 @@ class PaletteHead(nn.Module):
         return (colours @ shares.to(colours.dtype)).flatten(2) + self.plain(x)
 
 
-class Refiner(nn.Module):
-    """Goes over the painted picture with small convolutions, which know no patches: outlines may fall anywhere."""
-
-    def __init__(self, dim: int, patch_size: int, width: int) -> None:
-        super().__init__()
-        self.patch_size = patch_size
-        self.hints = nn.Linear(dim, HINTS * patch_size**2)
-        self.first = nn.Conv2d(HINTS + 6, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.last = nn.Conv2d(width, 3, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, painted: Tensor, noisy: Tensor, patches: Tensor) -> Tensor:
-        """`painted` and `noisy` (batch, 3, size, size), `patches` (batch, patches, dim)."""
-        side = painted.shape[-1] // self.patch_size
-        hints = functional.pixel_shuffle(
-            self.hints(patches).transpose(1, 2).unflatten(2, (side, side)), self.patch_size
-        )
-        x = torch.cat([hints, painted.to(hints.dtype), noisy.to(hints.dtype)], dim=1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = functional.gelu(self.first(x), approximate="tanh")
-        x = functional.gelu(self.second(x), approximate="tanh")
-        return painted + self.last(x).float()
-
-
 class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """Predicts the clean picture (batch, 3, sample_size, sample_size) in [-1, 1] from a noisy one at time 0 to 1."""
 
@@ -186,7 +159,6 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         depth: int = 6,
         heads: int = 4,
         palette: int = 4,
-        refine: int = 0,
     ) -> None:
         super().__init__()
         self.patch_size, self.side = patch_size, sample_size // patch_size
@@ -199,7 +171,6 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self.layers = nn.ModuleList(DrawingLayer(dim, heads) for _ in range(depth))
         self.last_modulation = nn.Linear(dim, 2 * dim)
         self.head = PaletteHead(dim, patch_size**2, palette)
-        self.refiner = Refiner(dim, patch_size, refine) if refine else None
         for linear in (self.modulation, self.last_modulation):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
@@ -211,9 +182,7 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         for layer in self.layers:
             x = layer(x, caption, shared)
         scale, shift = self.last_modulation(state)[:, None].chunk(2, -1)
-        x = rms_norm(x) * (1 + scale) + shift
-        painted = self._to_picture(self.head(x).float())
-        return painted if self.refiner is None else self.refiner(painted, noisy, x)
+        return self._to_picture(self.head(rms_norm(x) * (1 + scale) + shift).float())
 
     def _to_patches(self, picture: Tensor) -> Tensor:
         """(batch, 3, size, size) to (batch, patches, pixels of a patch)."""

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from serving.images.model import Caption, CaptionEncoder, PixelTransformer
 
-STEPS, GUIDANCE = 8, 2.0
+STEPS, GUIDANCE = 8, 1.25
 # Predictions may leave the range of colours a little, so that guidance can reach pure white and black.
 BOUND = 1.1
 

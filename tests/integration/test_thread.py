@@ -3,12 +3,20 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from assistant.tools.toolbox import run_tool
+from serving.engine import free_port
+from serving.images.folder import check_image_folder
 from serving.model_folder import check_model_folder, read_lineage
+from serving.serve import serving
+from serving.settings import read_settings
 from serving.text_engine import TextEngine
+from tests.conftest import Api
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,6 +109,55 @@ def test_it_is_reported_on(examined: Path, tmp_path: Path):
     assert reported.returncode == 0, reported.stderr
     page = (tmp_path / "report.html").read_text()
     assert "almanac" in page
+
+
+@pytest.fixture(scope="module")
+def artist(session_home: Path) -> Path:
+    """The recipe `images-tiny`, grown by the command line."""
+    grown = homegrown("train", "images", "images-tiny")
+    assert grown.returncode == 0, grown.stderr
+    return session_home / "models" / "images-tiny"
+
+
+@pytest.fixture(scope="module")
+def both(grown_tiny: Path, artist: Path) -> Iterator[Api]:
+    """The grown text model and the grown image model behind one API."""
+    settings = read_settings(port=free_port(), image_model=artist.name)
+    with serving(settings, grown_tiny.name) as (url, engine):
+        engine.wait_ready()
+        with Api(url, engine).client(max_retries=60) as client:  # the image engine starts after the text engine
+            client.images.generate(prompt="a circle", size="64x64")
+        yield Api(url, engine)
+
+
+def test_an_image_model_is_grown(artist: Path):
+    check_image_folder(artist)
+    lineage = read_lineage(artist)
+    assert (lineage.stage, lineage.recipe, lineage.pictures) == ("images", "images-tiny", 1600)
+
+
+def test_it_draws_beside_the_text_model(both: Api, tmp_path: Path):
+    with both.client() as client:
+        assert {model.id for model in client.models.list()} >= {"tiny", "images-tiny"}
+        drawn = client.images.generate(prompt="a red circle", size="256x256")
+    assert (drawn.size, drawn.native_size, drawn.resampled) == ("256x256", "32x32", True)
+    (tmp_path / "circle.png").write_bytes(httpx.get(drawn.data[0].url).content)
+    is_ours(tmp_path / "circle.png", "a red circle")
+
+
+def test_the_chat_has_it_drawn(both: Api, session_home: Path):
+    with both.client() as client:
+        outcome = run_tool("generate_image", '{"prompt": "two green stars"}', client)
+    assert (outcome.said, outcome.picture) == ("done", session_home / "images" / "two-green-stars.png")
+    is_ours(outcome.picture, "two green stars")
+
+
+def is_ours(picture: Path, prompt: str) -> None:
+    verified = homegrown("image", "verify", "--json", str(picture))
+    assert verified.returncode == 0, verified.stderr
+    evidence = json.loads(verified.stdout)
+    assert (evidence["origin"]["prompt"], evidence["origin"]["model"]) == (prompt, "images-tiny")
+    assert evidence["watermark"]["found"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from torch import Tensor
 from serving.errors import UserError
 from serving.images.loading import native_size
 from serving.images.model import Caption
+from training.images.section import ImagesSection
 
+LEAST_TIME = 0.1
 Condition = tuple[Tensor, ...]
 """Encoded captions; the first dimension of every tensor counts them."""
 
@@ -75,10 +77,9 @@ class Pixels(Family):
 
     part = "transformer"
     targets: ClassVar = ["to_q", "to_k", "to_v", "to_out", "up", "down", "caption"]
-    steps, learning_rate, batch = 160, 2e-3, 8
+    steps, learning_rate, batch = 400, 2e-3, 8
     caption = "a {}"
     checkpointing = False
-    noise_mean, noise_std, pure_noise, least_time = 1.2, 1.3, 0.1, 0.1
 
     def encode(self, captions: list[str]) -> Condition:
         return tuple(self.pipeline.encode(captions))
@@ -90,14 +91,16 @@ class Pixels(Family):
         return len(self.pipeline.tokenizer(word, add_special_tokens=False).input_ids) == 1
 
     def loss(self, latents: Tensor, condition: Condition, generator: torch.Generator) -> Tensor:
-        """As in training.images.train: how far the predicted picture is off, divided by the squared time."""
-        chosen = torch.sigmoid(self.noise_mean + self.noise_std * torch.randn(len(latents), generator=generator))
-        pure = torch.rand(len(latents), generator=generator) < self.pure_noise
+        """As the model itself was trained: how far the predicted picture is off, the more the less noise there was."""
+        dials = {name: field.default for name, field in ImagesSection.model_fields.items()}
+        noise = torch.randn(len(latents), generator=generator)
+        chosen = torch.sigmoid(dials["noise_mean"] + dials["noise_std"] * noise)
+        pure = torch.rand(len(latents), generator=generator) < dials["pure_noise"]
         times = torch.where(pure, 1.0, chosen).to(latents)
         time = times[:, None, None, None]
         noisy = (1 - time) * latents + time * self._noise(latents, generator)
         error = (self.denoiser(noisy, times, Caption(*condition)) - latents).square().mean((1, 2, 3))
-        return error / times.clamp(min=self.least_time).square()
+        return error / times.clamp(min=LEAST_TIME) ** dials["time_power"]
 
 
 class StableDiffusion(Family):

@@ -74,7 +74,7 @@ def test_now_reads_like_a_sentence_in_any_locale() -> None:
 def test_what_tools_return_is_said_and_shown_alike() -> None:
     assert run_tool("calculate", '{"expression": "6 * 7"}', NOBODY) == Outcome("42", "42")
     assert run_tool("now", "", NOBODY) == Outcome(now(), now())
-    assert run_tool("search_documents", '{"query": "rent"}', NOBODY).said == "error: there are no documents to search"
+    assert run_tool("search_documents", '{"query": "rent"}', NOBODY).said == "error: no documents are loaded"
 
 
 @pytest.mark.parametrize(
