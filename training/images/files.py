@@ -26,7 +26,8 @@ from training.images.words import words_of
 FILE_COLUMNS = ("file", "file_name", "image")
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|txz|tar\.(gz|xz))$", re.IGNORECASE)
 MAX_BYTES = 64 * 2**20
-NO_CAPTION, NO_PICTURE, TOO_LARGE = "without a caption", "rows without their picture", "of more than 64 MB"
+NO_CAPTION, NO_PICTURE = "pictures without a caption", "rows without their picture"
+TOO_LARGE = "pictures of more than 64 MB"
 
 
 class File(NamedTuple):
@@ -91,7 +92,7 @@ class Captions:
 
     def find(self, place: PurePosixPath) -> str | None:
         """The caption of the picture at `place`; of several tables that name it, the one nearest to it counts."""
-        ends = ["/".join(place.parts[start:]) for start in range(1, len(place.parts))]
+        ends = ["/".join(place.parts[start:]) for start in range(len(place.parts))]
         rows = [row for end in ends for row in self._rows.get(end, ())]
         nearest = max(rows, key=lambda row: len(os.path.commonpath([row[1], place])), default=None)
         return nearest and nearest[2]
@@ -130,7 +131,7 @@ def _captioned(source: PictureSource, size: int, report: SourceReport) -> Iterat
         names.add(place.name)
         caption = captions.find(place)
         if data is None or not caption:
-            report.skip(f"pictures {NO_CAPTION if data else TOO_LARGE}", str(place))
+            report.skip(TOO_LARGE if data is None else NO_CAPTION, str(place))
             continue
         try:
             shown, things = fitted(data, size)

@@ -212,7 +212,7 @@ def main(path: Path) -> None:
     named_so = family.caption.format(named(wish.token, wish.class_name))
     subject = read_subject(wish.subject, family.size, wish.token, wish.class_name, otherwise=named_so)
     captions = prior_captions(job.base, wish.class_name, family.caption, wish.prior, wish.seed)
-    prior = prior_photos(family.pipeline, captions, job.folder / "prior", wish.seed) if captions else []
+    prior = prior_photos(family.pipeline, captions, job.folder / "prior", family.size, wish.seed) if captions else []
     training = LoraTraining(job, family, subject, prior)
     result = training.run()
     training.publish()

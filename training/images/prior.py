@@ -10,16 +10,15 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline
-from PIL import Image
 
 from eval.pictures.captions import caption
 from eval.pictures.world import world
 from serving.images.folder import is_own
 from serving.model_folder import read_lineage
 from training.checkpoints import write_whole
+from training.images.files import fitted
 from training.images.subject import Photo
 from training.progress import LiveLine
 
@@ -31,7 +30,7 @@ CAPTIONS = "captions.jsonl"
 def prior_captions(base: Path, class_name: str | None, template: str, count: int, seed: int) -> list[str]:
     """What the prior pictures show: scenes of the worlds that our model has learnt, else things of the class.
 
-    None if the model has learnt no world and no class is named.
+    There is nothing if the model has learnt no world and no class is named.
     """
     rng = random.Random(seed)
     if learnt := _worlds_learnt(base):
@@ -45,12 +44,12 @@ def _worlds_learnt(base: Path) -> list[str]:
     return [WORLDS[source.name] for source in read_lineage(base).sources if source.name in WORLDS]
 
 
-def prior_photos(pipeline: DiffusionPipeline, captions: list[str], folder: Path, seed: int) -> list[Photo]:
-    """A picture for each of `captions`, drawn and kept in `folder` unless they are there."""
+def prior_photos(pipeline: DiffusionPipeline, captions: list[str], folder: Path, size: int, seed: int) -> list[Photo]:
+    """A picture for each of `captions` at `size` x `size`, drawn and kept in `folder` unless they are there."""
     if not folder.is_dir():
         _draw(pipeline, captions, folder, seed)
     rows = [json.loads(line) for line in (folder / CAPTIONS).read_text(encoding="utf-8").splitlines()]
-    return [Photo(np.asarray(Image.open(folder / row["file_name"])), row["caption"]) for row in rows]
+    return [Photo(fitted((folder / row["file_name"]).read_bytes(), size)[0], row["caption"]) for row in rows]
 
 
 def _draw(pipeline: DiffusionPipeline, captions: list[str], folder: Path, seed: int) -> None:

@@ -48,7 +48,11 @@ def read_subject(folder: Path, size: int, token: str, class_name: str | None, ot
     photos = []
     for file in files:
         beside = file.with_suffix(".txt")
-        told = beside.read_text(encoding="utf-8") if beside.is_file() else captions.find(PurePosixPath(file))
+        told = (
+            beside.read_text(encoding="utf-8", errors="replace")
+            if beside.is_file()
+            else captions.find(PurePosixPath(file))
+        )
         try:
             picture, _ = fitted(file.read_bytes(), size)
         except UnreadablePictureError as error:

@@ -84,9 +84,7 @@ def build_denoiser(section: ImagesSection, vocabulary: int) -> Denoiser:
     """A new model of the size that the section says."""
     return Denoiser(
         CaptionEncoder(vocabulary, dim=section.dim, depth=section.caption_depth, heads=section.heads),
-        PixelTransformer(
-            section.size, section.patch, section.dim, section.depth, section.heads, section.palette, section.refine
-        ),
+        PixelTransformer(section.size, section.patch, section.dim, section.depth, section.heads, section.palette),
     )
 
 

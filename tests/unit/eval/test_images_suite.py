@@ -56,7 +56,7 @@ def test_wrong_colours_are_seen_and_what_is_right_beside_them(tmp_path):
     found = values(painted((AS_TRAINED,), recoloured, tmp_path)[0])
     assert found[RIGHT] == 0
     assert found["scenes.colours_right"] < 0.05
-    assert all(found[f"scenes.{name}_right"] == 1 for name in ("background", "count", "kinds", "place", "size"))
+    assert all(found[f"scenes.{name}_right"] > 0.95 for name in ("background", "count", "kinds", "place", "size"))
 
 
 def test_pictures_of_other_captions_are_not_retrieved(tmp_path):

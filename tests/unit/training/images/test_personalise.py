@@ -95,14 +95,18 @@ def test_captions_get_the_token() -> None:
     assert with_token("on a red wall", "sks", None) == "a sks, on a red wall"
 
 
-def test_captions_come_from_text_files_tables_or_token_and_class(tmp_path: Path) -> None:
+def test_captions_come_from_text_files_tables_or_token_and_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_subject(tmp_path / "subject")
     (folder / "red.txt").unlink()
     (folder / "green.txt").unlink()
     (folder / "captions.jsonl").write_text(json.dumps({"file": "red.png", "caption": "in front of red"}))
-    photos = read_subject(folder, 8, "sks", None, otherwise="a sks")
-    assert [photo.caption for photo in photos] == ["a sks on a blue background", "a sks", "a sks, in front of red"]
-    assert photos[0].picture.shape == (8, 8, 3)
+    monkeypatch.chdir(folder)
+    for name in (folder, Path(".")):
+        photos = read_subject(name, 8, "sks", None, otherwise="a sks")
+        assert [photo.caption for photo in photos] == ["a sks on a blue background", "a sks", "a sks, in front of red"]
+        assert photos[0].picture.shape == (8, 8, 3)
 
 
 def test_prior_pictures_show_the_world_that_our_model_learnt(tmp_path: Path) -> None:
