@@ -219,7 +219,13 @@ def is_first_rank() -> bool:
 
 
 def leave_together() -> None:
-    """Let no rank leave before the others: the first one holds the meeting point of all."""
+    """Wait until every rank is here, then end this process; where there is only one, do nothing.
+
+    The process must not end by returning: while Python frees what `DistributedDataParallel` holds, the main thread has
+    the interpreter's lock and waits for a thread of gloo, which may be waiting for that lock to free its last barrier.
+    """
     if dist.is_initialized():
         dist.barrier()
-        dist.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
