@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from training.section import OptimizedSection, Section
 
@@ -62,12 +62,11 @@ class ImagesSection(OptimizedSection):
     )
     samples_every: int = Field(default=400, ge=1, description="steps between sample sheets and validation losses")
 
-    @field_validator("patch")
-    @classmethod
-    def _tiles(cls, patch: int, info) -> int:
-        if info.data.get("size", patch) % patch:
-            raise ValueError(f"size ({info.data['size']}) is no multiple of patch ({patch})")
-        return patch
+    @model_validator(mode="after")
+    def _tiled(self) -> "ImagesSection":
+        if self.size % self.patch:
+            raise ValueError(f"size ({self.size}) is no multiple of patch ({self.patch})")
+        return self
 
     @property
     def rows_per_batch(self) -> int:

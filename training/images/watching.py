@@ -38,12 +38,15 @@ class Watching(TrainerCallback):
         self.held_out = self._validation_batch()
         self.captions = [caption for caption in self._captions() if caption][:SHOWN]
 
+    def on_train_begin(self, args, state, control, **_) -> None:
+        losses = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
+        if losses:
+            self.curves["training"] = losses
+        self.telling.begin(state.global_step)
+
     def on_log(self, args, state, control, logs=None, **_) -> None:
         if "loss" in (logs or {}):
             self.curves.setdefault("training", []).append((state.global_step, logs["loss"]))
-
-    def on_train_begin(self, args, state, control, **_) -> None:
-        self.telling.begin(state.global_step)
 
     def on_step_end(self, args, state, control, **_) -> None:
         self.telling.now_and_then(state.global_step)

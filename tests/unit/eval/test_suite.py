@@ -57,7 +57,7 @@ def test_a_file_that_holds_no_suite_is_one_sentence(ours, source, said):
 
 
 def test_an_unknown_suite_is_told_the_known_ones():
-    with pytest.raises(UserError, match="hallucination, judge, language"):
+    with pytest.raises(UserError, match="hallucination, images, judge, language"):
         find_suite("halucination")
 
 

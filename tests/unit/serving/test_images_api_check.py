@@ -43,7 +43,7 @@ def test_a_check_that_cannot_be_used(name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_check_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "house_rules.py").write_text("def check(prompt):\n    return prompt.upper()\n")
+    (tmp_path / "shouting_rules.py").write_text("def check(prompt):\n    return prompt.upper()\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", sys.path.copy())
-    assert load_check("house_rules:check")("no") == "NO"
+    assert load_check("shouting_rules:check")("no") == "NO"
