@@ -74,14 +74,10 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
         The callback may set `_interrupt`, which ends the drawing with what there is.
         """
         prompts = _listed(prompt, num_images_per_prompt)
-        guided = guidance_scale != 1
-        captions = (
-            prompts
-            + _listed(negative_prompt, len(prompts) if isinstance(negative_prompt, str) else num_images_per_prompt)
-            if guided
-            else prompts
-        )
-        caption = self.encode(captions)
+        unwanted = [negative_prompt] * len(prompts)
+        if not isinstance(negative_prompt, str):
+            unwanted = _listed(negative_prompt, num_images_per_prompt)
+        caption = self.encode(prompts if guidance_scale == 1 else prompts + unwanted)
         self._interrupt = False
         sigmas = torch.linspace(1, 1 / num_inference_steps, num_inference_steps).tolist()
         self.scheduler.set_timesteps(sigmas=sigmas, device=self._execution_device)

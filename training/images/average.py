@@ -19,6 +19,10 @@ class Average:
         self.kept = [parameter.detach().clone() for parameter in self.live]
         self.keep = keep
 
+    def follow(self) -> None:
+        """Be where the model is now: it may have been moved to a GPU."""
+        self.kept = [kept.to(live.device) for kept, live in zip(self.kept, self.live, strict=True)]
+
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after `step` steps."""

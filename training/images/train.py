@@ -76,6 +76,9 @@ class Averaging(TrainerCallback):
     def __init__(self, average: Average) -> None:
         self.average = average
 
+    def on_train_begin(self, args, state, control, **_) -> None:
+        self.average.follow()
+
     def on_step_end(self, args, state, control, **_) -> None:
         self.average.update(state.global_step)
 

@@ -69,9 +69,9 @@ class Watching(TrainerCallback):
     def validation_losses(self) -> dict[str, float]:
         """Mean squared error of the predicted clean pictures at each of the fixed times."""
         losses = {}
+        batch = {name: values.to(self.pipeline.device) for name, values in self.held_out.items()}
         for time in TIMES:
-            batch = self.held_out
-            times = torch.full((len(batch["clean"]),), time)
+            times = torch.full((len(batch["clean"]),), time, device=self.pipeline.device)
             noisy = (1 - time) * batch["clean"] + time * batch["noise"]
             with torch.autocast(self.job.layout.device, torch.bfloat16, enabled=autocasts(self.job.layout.device)):
                 caption = self.pipeline.text_encoder(batch["ids"])
