@@ -1,7 +1,9 @@
 """The diffusers pipeline of our own image model; importing this module makes diffusers know its classes.
 
 Flow matching (Lipman et al. 2023, arXiv:2210.02747): a picture and noise are mixed linearly, and Euler steps lead from
-noise back to the picture that the transformer predicts at each step.
+noise back to the picture that the transformer predicts at each step. What it predicts at pure noise is the mean of all
+pictures that the caption can mean, and a small model stays too near to it: each prediction goes on, by `variety`, in
+the direction that leads away from there, as guidance does from a caption.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,9 @@ from transformers import PreTrainedTokenizerFast
 
 from serving.images.model import Caption, CaptionEncoder, PixelTransformer
 
-STEPS, GUIDANCE = 8, 1.25
+STEPS = 8
+NO_GUIDANCE, NEGATIVE_GUIDANCE = 1.0, 1.25
+VARIETY = 0.5
 # Predictions may leave the range of colours a little, so that guidance can reach pure white and black.
 BOUND = 1.1
 
@@ -58,7 +62,8 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
         prompt: str | list[str],
         negative_prompt: str | list[str] = "",
         num_inference_steps: int = STEPS,
-        guidance_scale: float = GUIDANCE,
+        guidance_scale: float | None = None,
+        variety: float = VARIETY,
         generator: torch.Generator | list[torch.Generator] | None = None,
         image: PIL.Image.Image | list[PIL.Image.Image] | None = None,
         mask_image: PIL.Image.Image | list[PIL.Image.Image] | None = None,
@@ -71,13 +76,16 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
     ) -> ImagePipelineOutput | tuple:
         """Draw `num_images_per_prompt` pictures for each prompt. `output_type`: "pil", "np" (0 to 1) or "pt".
 
+        Without a `guidance_scale` there is none, unless something is unwanted: that takes twice the time.
         The callback may set `_interrupt`, which ends the drawing with what there is.
         """
         prompts = _listed(prompt, num_images_per_prompt)
         unwanted = [negative_prompt] * len(prompts)
         if not isinstance(negative_prompt, str):
             unwanted = _listed(negative_prompt, num_images_per_prompt)
-        caption = self.encode(prompts if guidance_scale == 1 else prompts + unwanted)
+        if guidance_scale is None:
+            guidance_scale = NEGATIVE_GUIDANCE if any(unwanted) else NO_GUIDANCE
+        caption = self.encode(prompts if guidance_scale == NO_GUIDANCE else prompts + unwanted)
         self._interrupt = False
         sigmas = torch.linspace(1, 1 / num_inference_steps, num_inference_steps).tolist()
         self.scheduler.set_timesteps(sigmas=sigmas, device=self._execution_device)
@@ -86,12 +94,15 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
         start, first = self._begin_from(image, strength, len(prompts))
         latents = noise if start is None else self._mixed(start, noise, first)
         mask = None if mask_image is None else self._masked(mask_image, len(prompts))
-        timesteps = self.scheduler.timesteps[first:]
+        timesteps, mean = self.scheduler.timesteps[first:], None
         self.scheduler.set_begin_index(first)
         with self.progress_bar(total=len(timesteps)) as bar:
             for step, timestep in enumerate(timesteps):
                 sigma = timestep / self.scheduler.config.num_train_timesteps
                 prediction = self._predict(latents, sigma, caption, guidance_scale)
+                if start is None:
+                    mean = prediction if mean is None else mean
+                    prediction = (prediction + variety * (prediction - mean)).clamp(-BOUND, BOUND)
                 latents = self.scheduler.step((latents - prediction) / sigma, timestep, latents, return_dict=False)[0]
                 if mask is not None:
                     latents = torch.where(mask, latents, self._mixed(start, noise, first + step + 1))
@@ -119,7 +130,7 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
     def _predict(self, latents: Tensor, sigma: Tensor, caption: Caption, guidance: float) -> Tensor:
         """The clean picture as it looks from here, guided away from the negative caption (arXiv:2207.12598)."""
         times = sigma.expand(len(caption.pooled))
-        if guidance == 1:
+        if guidance == NO_GUIDANCE:
             return self.transformer(latents, times, caption).clamp(-BOUND, BOUND)
         wanted, unwanted = self.transformer(torch.cat([latents, latents]), times, caption).chunk(2)
         return (unwanted + guidance * (wanted - unwanted)).clamp(-BOUND, BOUND)

@@ -58,7 +58,7 @@ class ImagesSection(OptimizedSection):
     thing_weight: float = Field(default=3.0, ge=1, description="of pixels on and near a drawn thing in the loss")
     empty_captions: float = Field(default=0.1, ge=0, lt=1, description="share, for classifier-free guidance")
     shift: float = Field(
-        default=4.0, gt=0, description="of the scheduler: how much longer sampling stays in high noise"
+        default=8.0, gt=0, description="of the scheduler: how much longer sampling stays in high noise"
     )
     samples_every: int = Field(default=400, ge=1, description="steps between sample sheets and validation losses")
 
