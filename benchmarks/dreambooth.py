@@ -31,13 +31,13 @@ from eval.pictures.world import world
 
 TOKEN = "sks"
 BATCH = 20
-# Background, place, and x, y, radius on the grid.
+# Background, place, and x, y, radius on the grid: where and how large the small world has things.
 PICTURES = [
     ("white", "in the middle", 24, 24, 16),
-    ("yellow", "in the top left corner", 10, 10, 8),
+    ("yellow", "in the top left corner", 8, 8, 7),
     ("blue", "in the middle", 24, 24, 11),
-    ("green", "on the right", 38, 24, 8),
-    ("pink", "at the bottom", 24, 38, 8),
+    ("green", "on the right", 40, 24, 7),
+    ("pink", "at the bottom", 24, 40, 7),
 ]
 Told = tuple[str, Scene]
 """A caption and the scene that it means."""
