@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from serving.api.app import build_api, guarded
+from serving.api.app import Extension, build_api, guarded
 from serving.child_engine import ChildEngine
 from serving.engine import RemoteEngine
 from serving.home import home
@@ -28,25 +28,27 @@ def default_model() -> str:
 
 
 @contextlib.contextmanager
-def serving(settings: ServingSettings, model: str | None) -> Iterator[tuple[str, TextEngine | RemoteEngine]]:
+def serving(
+    settings: ServingSettings, model: str | None, extensions: Sequence[Extension] = ()
+) -> Iterator[tuple[str, TextEngine | RemoteEngine]]:
     """Serve while the block runs; yields the API's URL and the text engine, which may still be starting.
 
     Raises `UserError` when the port, a model or an engine cannot be used.
     """
-    with _serving_both(settings, model) as (url, engine, _):
+    with _serving_both(settings, model, extensions) as (url, engine, _):
         yield url, engine
 
 
 @contextlib.contextmanager
 def _serving_both(
-    settings: ServingSettings, model: str | None
+    settings: ServingSettings, model: str | None, extensions: Sequence[Extension]
 ) -> Iterator[tuple[str, TextEngine | RemoteEngine, ImageEngine | None]]:
     claimed = claim_port(settings)
     with claimed:
         engine = make_engine(settings, model)
         images = make_image_engine(settings, engine)
         children = [child for child in (engine, images) if isinstance(child, ChildEngine)]
-        with HttpServer(guarded(build_api(settings, engine, images), settings), claimed) as server:
+        with HttpServer(guarded(build_api(settings, engine, images, extensions), settings), claimed) as server:
             try:
                 for child in children:
                     child.start()
@@ -86,11 +88,11 @@ def make_image_engine(settings: ServingSettings, engine: TextEngine | RemoteEngi
     )
 
 
-def run(settings: ServingSettings, model: str | None) -> None:
+def run(settings: ServingSettings, model: str | None, extensions: Sequence[Extension] = ()) -> None:
     """Serve until SIGINT or SIGTERM, or until the text engine gives up (`EngineError`)."""
     started = time.monotonic()
     stop = _stop_signals()
-    with _serving_both(settings, model) as (url, engine, images):
+    with _serving_both(settings, model, extensions) as (url, engine, images):
         if isinstance(engine, TextEngine) and not _wait_ready(engine, stop):
             return
         clear_progress()
