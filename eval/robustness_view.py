@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from math import inf
+from pathlib import Path
 from typing import NamedTuple
 
 from eval.records import Record
-from eval.replies import Answer
+from eval.replies import Answer, Drawn
 
 
 class Cell(NamedTuple):
-    """One answer: `value` by the score, 1 good and 0 bad; None, with the error as text, where there is none."""
+    """One answer: `value` by the score, 1 good and 0 bad; None, with the error as text, where there is none.
+
+    Of a picture the text is what was seen on it.
+    """
 
     value: float | None
     text: str
+    picture: Path | None = None
 
 
 class Row(NamedTuple):
@@ -27,7 +32,8 @@ def grid(records: Sequence[Record], score: str = "right") -> list[Row]:
     rows: dict[str, Row] = {}
     for record in sorted(records, key=lambda record: record.variant):
         if record.repeat == 0 and (record.status == "error" or score in record.scores):
-            row = rows.setdefault(record.id, Row(str(record.sample.get("question", record.id)), {}))
+            asked = record.sample.get("question") or record.sample.get("caption", record.id)
+            row = rows.setdefault(record.id, Row(str(asked), {}))
             row.cells[record.variant] = _cell(record, score)
     return sorted(rows.values(), key=_mean)
 
@@ -36,8 +42,13 @@ def _cell(record: Record, score: str) -> Cell:
     if record.status == "error":
         return Cell(None, str(record.error))
     value = record.scores[score]
-    said = record.reply.text if isinstance(record.reply, Answer) else str(record.scores.get("option_taken", ""))
-    return Cell(None if value is None else float(value), said)
+    good = None if value is None else float(value)
+    match record.reply:
+        case Answer(text=said):
+            return Cell(good, said)
+        case Drawn(file=file):
+            return Cell(good, str(record.scores.get("shown", "")), file)
+    return Cell(good, str(record.scores.get("option_taken", "")))
 
 
 def _mean(row: Row) -> float:

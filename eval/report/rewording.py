@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup
 
 from eval.records import Record
 from eval.report import plots
+from eval.report.thumbnails import thumbnail
 from eval.report.words import counted
 from eval.robustness_view import Cell, Row, grid
 from eval.scores.refusal import refuses
@@ -25,6 +27,8 @@ class Answered:
     kind: plots.Cell
     text: str
     variants: Sequence[str]
+    picture: str | None
+    """As a data URI."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,13 @@ def _rewording(score: str, rows: Sequence[Row], columns: Sequence[str]) -> Rewor
 
 
 def _different(row: Row) -> list[Answered]:
-    said: dict[tuple[plots.Cell, str], list[str]] = {}
+    said: dict[tuple[plots.Cell, str, Path | None], list[str]] = {}
     for variant, cell in row.cells.items():
-        said.setdefault((_kind(cell), cell.text), []).append(_name(variant))
-    answers = [Answered(kind, _shortened(text), variants) for (kind, text), variants in said.items()]
+        said.setdefault((_kind(cell), cell.text, cell.picture), []).append(_name(variant))
+    answers = [
+        Answered(kind, _shortened(text), variants, thumbnail(picture) if picture else None)
+        for (kind, text, picture), variants in said.items()
+    ]
     answers.sort(key=lambda answer: (_name(ORIGINAL) not in answer.variants, -len(answer.variants)))
     return answers[:MOST_ANSWERS]
 

@@ -1,4 +1,4 @@
-"""Pictures of a run for the page's browser of samples: small, once each, as data that needs no other file."""
+"""Pictures of a run for the page: small, as data that needs no other file; for its browser of samples once each."""
 
 import base64
 import io
@@ -33,10 +33,16 @@ class Thumbnails:
         return list(self._numbers)
 
     def _thumbnail(self, file: Path) -> int | None:
-        picture = opened(file.read_bytes()) if file.exists() else None
-        if picture is None:
-            return None
-        picture.thumbnail((SIDE, SIDE))
-        data = io.BytesIO()
-        picture.quantize(COLOURS).save(data, "png", optimize=True)
-        return self.kept(base64.b64encode(data.getvalue()).decode())
+        small = thumbnail(file)
+        return None if small is None else self._numbers.setdefault(small, len(self._numbers))
+
+
+def thumbnail(file: Path) -> str | None:
+    """A small copy of the picture as a data URI; None where it is gone, or its bytes are no picture."""
+    picture = opened(file.read_bytes()) if file.exists() else None
+    if picture is None:
+        return None
+    picture.thumbnail((SIDE, SIDE))
+    data = io.BytesIO()
+    picture.quantize(COLOURS).save(data, "png", optimize=True)
+    return PREFIX + base64.b64encode(data.getvalue()).decode()

@@ -18,6 +18,8 @@ from torch.nn import functional
 PADDING = 0
 MASKED = -1e4
 TIME_FEATURES = 256
+REACH = 3
+"""How many words to the left and to the right are a word's neighbours."""
 
 
 class Caption(NamedTuple):
@@ -70,14 +72,22 @@ class FeedForward(nn.Module):
 
 
 class CaptionLayer(nn.Module):
-    """One layer of the caption encoder."""
+    """One layer of the caption encoder.
+
+    Words first take in their neighbours (Allen-Zhu 2025, "Physics of Language Models: Part 4.1", Canon layers): what
+    is said of what is then known wherever in the caption it is said, and need not be learnt for every position.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
+        self.neighbours = nn.Conv1d(dim, dim, 2 * REACH + 1, padding=REACH, groups=dim, bias=False)
         self.attention = Attention(dim, heads)
         self.feed_forward = FeedForward(dim)
+        nn.init.zeros_(self.neighbours.weight)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, x: Tensor, known: Tensor, bias: Tensor) -> Tensor:
+        """`x` (batch, words, dim), `known` (batch, words, 1) 0 for padding, `bias` added to attention scores."""
+        x = x + self.neighbours((rms_norm(x) * known).mT).mT
         normed = rms_norm(x)
         x = x + self.attention(normed, normed, bias)
         return x + self.feed_forward(rms_norm(x))
@@ -94,13 +104,13 @@ class CaptionEncoder(ModelMixin, ConfigMixin):
         self.layers = nn.ModuleList(CaptionLayer(dim, heads) for _ in range(depth))
 
     def forward(self, ids: Tensor) -> Caption:
-        known = ids != PADDING
-        bias = torch.where(known, 0.0, MASKED)[:, None, None, :]
+        known = (ids != PADDING)[..., None]
+        bias = torch.where(known, 0.0, MASKED).mT[:, None]
         x = self.tokens(ids) + self.positions[: ids.shape[1]]
         for layer in self.layers:
-            x = layer(x, bias)
+            x = layer(x, known, bias)
         x = rms_norm(x)
-        pooled = (x * known[..., None]).sum(1) / known.sum(1, keepdim=True)
+        pooled = (x * known).sum(1) / known.sum(1)
         return Caption(x, bias, pooled)
 
 

@@ -248,6 +248,19 @@ def test_a_report_shows_the_pictures_in_one_file(tmp_path):
     assert len(page) < 400_000
 
 
+def test_the_worst_pictures_stand_side_by_side_with_what_was_seen_on_them(tmp_path):
+    def paint(scene, seed, variant):
+        return (recoloured if variant == "wording" else right)(scene, seed)
+
+    result, _ = painted((KNOWN,), paint, tmp_path, limit=6)
+    page = write_report(tmp_path).read_text()
+    worst = page.split('<div class="worst">')[1].split("</article>")[0]
+    first = next(record for record in result.records if record.variant == "")
+    assert worst.count('<img src="data:image/png;base64,') == 2  # original and synonyms look the same
+    assert any(record.sample["caption"] in worst for record in result.records if not record.variant)
+    assert first.scores["shown"] in page
+
+
 @pytest.fixture
 def real_pictures(tmp_path):
     """A folder of 110 captioned pictures of many things."""

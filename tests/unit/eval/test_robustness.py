@@ -347,9 +347,9 @@ def test_the_grid_has_the_worst_question_first_with_its_answers():
     rows = grid(records)
     assert len(rows) == 30
     assert rows[0].question == "What is the capital of LandiaAh?"
-    assert rows[0].cells["case-upper"] == (0.0, wrong(7))
-    assert rows[0].cells[ORIGINAL] == (1.0, correct(7))
-    assert next(row for row in rows if "lost" in row.cells).cells["lost"] == (None, "lost")
+    assert rows[0].cells["case-upper"] == (0.0, wrong(7), None)
+    assert rows[0].cells[ORIGINAL] == (1.0, correct(7), None)
+    assert next(row for row in rows if "lost" in row.cells).cells["lost"] == (None, "lost", None)
 
 
 def test_questions_without_any_answer_come_last():
