@@ -1,11 +1,11 @@
 """Whether an image model learns a subject that it never saw from five pictures, and what that costs it.
 
-    python benchmarks/dreambooth.py [--model images] [--kind fish] [--colour purple] [--new 40] [--known 200] [...]
+    python benchmarks/dreambooth.py [--model images] [--kind fish] [--colour purple] [--new 80] [--known 200] [...]
 
 The subject is a drawn outline of the larger world of `eval/pictures`; the model must have learnt the smaller one.
 After `homegrown train personalise` (its other options are passed on) new scenes with the subject are drawn: on
-backgrounds, in wordings and at places that none of the five pictures has. Prints how often the subject is recognised
-there by its outline and colour, and how often everything is right in scenes of what the model knew before.
+backgrounds, in wordings and mostly at places that none of the five pictures has. Prints how often the subject is
+recognised there by its outline and colour, and how often everything is right in scenes of what the model knew before.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from eval.pictures.world import world
 
 TOKEN = "sks"
 BATCH = 20
-# Background, place, and x, y, radius on the grid: where and how large the small world has things.
+# Background, what the caption says, and x, y, radius on the grid: where and how large the small world has such things.
 PICTURES = [
-    ("white", "in the middle", 24, 24, 16),
-    ("yellow", "in the top left corner", 8, 8, 7),
-    ("blue", "in the middle", 24, 24, 11),
-    ("green", "on the right", 40, 24, 7),
-    ("pink", "at the bottom", 24, 40, 7),
+    ("white", f"a large {TOKEN}", 24, 24, 16),
+    ("yellow", f"a {TOKEN} in the top left corner", 8, 8, 7),
+    ("blue", f"a {TOKEN}", 24, 24, 11),
+    ("green", f"a {TOKEN} on the right", 40, 24, 7),
+    ("pink", f"a {TOKEN} at the bottom", 24, 40, 7),
 ]
 Told = tuple[str, Scene]
 """A caption and the scene that it means."""
@@ -45,10 +45,10 @@ Told = tuple[str, Scene]
 
 def write_subject(folder: Path, kind: str, colour: str, px: int) -> None:
     """Five pictures of the subject, with captions beside them."""
-    for number, (background, place, x, y, radius) in enumerate(PICTURES):
+    for number, (background, told, x, y, radius) in enumerate(PICTURES):
         thing = Thing(colour, kind, x / GRID, y / GRID, radius / GRID)
         Image.fromarray(draw(Scene("large", "single", background, (thing,)), px)).save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text(f"a {TOKEN} {place} on a {background} background")
+        (folder / f"{number}.txt").write_text(f"{told} on a {background} background")
 
 
 def new_scenes(kind: str, colour: str, count: int) -> list[Told]:
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--model", default="images")
     parser.add_argument("--kind", default="fish")
     parser.add_argument("--colour", default="purple")
-    parser.add_argument("--new", type=int, default=40)
+    parser.add_argument("--new", type=int, default=80)
     parser.add_argument("--known", type=int, default=200)
     for option, kind in (("steps", int), ("rank", int), ("prior", int), ("learning_rate", float), ("seed", int)):
         parser.add_argument(f"--{option.replace('_', '-')}", type=kind)

@@ -64,7 +64,7 @@ def personalise(
     model: Annotated[str, typer.Option(help="image model: a name, a diffusers folder, or owner/name")] = "images",
     steps: Annotated[int | None, typer.Option(min=1, help="of training")] = None,
     rank: Annotated[int, typer.Option(min=1, max=256, help="of the LoRA's matrices")] = 8,
-    prior: Annotated[int, typer.Option(min=0, help="pictures by the model itself of what must stay")] = 24,
+    prior: Annotated[int, typer.Option(min=0, help="pictures by the model itself of what must stay")] = 96,
     name: Annotated[str | None, typer.Option(help="of the LoRA; default: the token")] = None,
     samples_every: Annotated[int | None, typer.Option(min=1, help="steps between sample sheets")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,

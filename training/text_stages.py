@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from eval.embedder import check_embedder_folder
 from prompts.library import chat_template
+from serving.embedder import check_embedder_folder
 from serving.errors import UserError
 from serving.home import home
 from serving.model_folder import Lineage, Source, check_model_folder, resolve_model

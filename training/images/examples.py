@@ -34,14 +34,18 @@ class Examples(Dataset):
         return {
             "clean": clean,
             "noise": torch.randn(clean.shape, generator=generator),
-            "time": self._time(rng, generator),
+            "time": self._time(number, rng, generator),
             "weight": 1 + (self.section.thing_weight - 1) * torch.from_numpy(drawn.things).float(),
             "caption": "" if rng.random() < self.section.empty_captions else drawn.caption,
         }
 
-    def _time(self, rng: random.Random, generator: torch.Generator) -> Tensor:
-        """Mostly high noise: that is where the caption decides what will be seen."""
-        if rng.random() < self.section.pure_noise:
+    def _time(self, number: int, rng: random.Random, generator: torch.Generator) -> Tensor:
+        """Mostly high noise: that is where the caption decides what will be seen.
+
+        Even under much noise a patch shows its colour, so which thing stands where is learnt from noise alone; that
+        comes first, outlines later.
+        """
+        if rng.random() < self.section.pure_noise * (1 - number / self.count):
             return torch.ones(())
         return torch.sigmoid(self.section.noise_mean + self.section.noise_std * torch.randn((), generator=generator))
 

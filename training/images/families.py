@@ -76,7 +76,8 @@ class Pixels(Family):
     """Our own."""
 
     part = "transformer"
-    targets: ClassVar = ["to_q", "to_k", "to_v", "to_out", "up", "down", "caption"]
+    # The last three paint: a new outline needs them.
+    targets: ClassVar = ["to_q", "to_k", "to_v", "to_out", "up", "down", "caption", "shares", "colours", "plain"]
     steps, learning_rate, batch = 400, 2e-3, 8
     caption = "a {}"
     checkpointing = False
@@ -95,7 +96,7 @@ class Pixels(Family):
         dials = {name: field.default for name, field in ImagesSection.model_fields.items()}
         noise = torch.randn(len(latents), generator=generator)
         chosen = torch.sigmoid(dials["noise_mean"] + dials["noise_std"] * noise)
-        pure = torch.rand(len(latents), generator=generator) < dials["pure_noise"]
+        pure = torch.rand(len(latents), generator=generator) < dials["pure_noise"] / 2  # as much as it had on average
         times = torch.where(pure, 1.0, chosen).to(latents)
         time = times[:, None, None, None]
         noisy = (1 - time) * latents + time * self._noise(latents, generator)

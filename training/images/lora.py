@@ -93,13 +93,13 @@ class LoraTraining:
             raise UserError(f"The loss is {self.losses[-1]} at step {self.step}: lower --learning-rate.")
 
     def loss(self, rng: random.Random, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Of some pictures of the subject, chosen by lot, and of half as many of what must stay."""
-        count, count_prior = self.family.batch, math.ceil(self.family.batch / 2)
+        """Of some pictures of the subject, chosen by lot, and of as many of what must stay."""
+        count = self.family.batch
         chosen = rng.choices(range(self.of_subject), k=count)
         if len(self.latents) > self.of_subject:
-            chosen += rng.choices(range(self.of_subject, len(self.latents)), k=count_prior)
+            chosen += rng.choices(range(self.of_subject, len(self.latents)), k=count)
         errors = self.family.loss(self.latents[chosen], tuple(part[chosen] for part in self.condition), generator)
-        return errors[:count].mean(), errors[count:].sum() / count_prior
+        return errors[:count].mean(), errors[count:].sum() / count
 
     def weights(self) -> dict[str, Tensor]:
         return get_peft_model_state_dict(self.family.denoiser)

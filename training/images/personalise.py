@@ -34,7 +34,7 @@ class Wish(BaseModel):
     model: str = "images"
     steps: int | None = Field(default=None, ge=1)
     rank: int = Field(default=8, ge=1)
-    prior: int = Field(default=24, ge=0)
+    prior: int = Field(default=96, ge=0)
     learning_rate: float | None = Field(default=None, gt=0)
     samples_every: int | None = Field(default=None, ge=1)
     seed: int = 0

@@ -53,7 +53,9 @@ class ImagesSection(OptimizedSection):
     average: float = Field(default=0.997, ge=0, lt=1, description="of the weights that are sampled from (EMA)")
     noise_mean: float = Field(default=2.0, description="of the logit of time; 1 is pure noise")
     noise_std: float = Field(default=1.3, gt=0)
-    pure_noise: float = Field(default=0.1, ge=0, le=1, description="share of examples at time 1")
+    pure_noise: float = Field(
+        default=0.5, ge=0, le=1, description="share of examples at time 1 at first; it falls to none in the end"
+    )
     time_power: float = Field(default=0.5, ge=0, description="of time, by which a loss is divided; 2: flow velocity")
     thing_weight: float = Field(default=3.0, ge=1, description="of pixels on and near a drawn thing in the loss")
     empty_captions: float = Field(default=0.1, ge=0, lt=1, description="share, for classifier-free guidance")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.embedder import check_embedder_folder
+from serving.embedder import check_embedder_folder
 from serving.errors import UserError
 from serving.model_folder import folder_digest, read_lineage
 from tests.unit.training.conftest import Workshop, make_workshop

@@ -76,8 +76,8 @@ def test_everything_drawn_has_words():
 
 
 def test_a_caption_can_be_as_short_as_people_write():
-    assert "a red boat below a yellow sun" in heard(boat_below_sun(), synonyms=0)
-    assert "a red boat under a yellow sun" in heard(boat_below_sun(), 4000, synonyms=0.5)
+    assert "a red boat below a yellow sun" in heard(boat_below_sun(), 20_000, synonyms=0)
+    assert "a scarlet ship under a golden sunshine" in heard(boat_below_sun(), 100_000, synonyms=1)
 
 
 def test_only_white_may_stay_unsaid():
@@ -120,4 +120,4 @@ def test_plurals(one, many):
 
 def test_counted_things_are_told_in_the_plural():
     things = tuple(Thing("blue", "fish", x, 0.5, 0.15) for x in (0.2, 0.8))
-    assert "two blue fish" in heard(Scene("large", "counted", "white", things), synonyms=0)
+    assert "two blue fish" in heard(Scene("large", "counted", "white", things), 10_000, synonyms=0)

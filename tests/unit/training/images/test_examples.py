@@ -39,7 +39,10 @@ def test_examples_are_in_range_and_some_are_pure_noise_or_without_caption() -> N
     drawn = [examples()[i] for i in range(100)]
     assert all(example["clean"].min() >= -1 and example["clean"].max() <= 1 for example in drawn)
     assert all(set(example["weight"].unique().tolist()) <= {1.0, 3.0} for example in drawn)
-    assert 2 <= sum(example["time"].item() == 1 for example in drawn) <= 25
+    pure = [example["time"].item() == 1 for example in drawn]
+    assert 10 <= sum(pure) <= 40
+    assert sum(pure[:50]) > sum(pure[50:])
+    assert not any(pure[-3:])  # it falls to nothing
     assert 2 <= sum(example["caption"] == "" for example in drawn) <= 25
 
 
