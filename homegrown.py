@@ -1,18 +1,26 @@
 """The command line: `homegrown COMMAND`. It composes the rooms and holds no logic of its own."""
 
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 import assistant.commands
+import assistant.feedback_commands
 import eval.commands
+import serving.backup_commands
 import serving.commands
+import serving.doctor
 import serving.images.commands
+import serving.key_commands
 import training.commands
 from assistant.growers import Growers
 from serving.errors import UserError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 app = typer.Typer(
     help="Grow your own assistant: train it, serve it, talk to it, and know how good it is.",
@@ -23,7 +31,7 @@ app = typer.Typer(
 app.add_typer(training.commands.app, name="train")
 app.add_typer(eval.commands.app, name="eval")
 app.add_typer(serving.images.commands.app, name="image")
-app.command(name="serve")(serving.commands.serve)
+app.add_typer(serving.key_commands.app, name="keys")
 
 
 def _grow(recipe: str) -> None:
@@ -51,6 +59,17 @@ def _report_of(model: str) -> Path | None:
     return newest_report(model)
 
 
+def _assistant(api: "FastAPI") -> AbstractAsyncContextManager[None]:
+    from assistant.service import extension
+
+    return extension(api)
+
+
+app.add_typer(assistant.feedback_commands.app, name="feedback")
+app.command(name="backup")(serving.backup_commands.backup)
+app.command(name="restore")(serving.backup_commands.restore)
+app.command(name="serve")(serving.commands.serve_command([_assistant]))
+app.command(name="doctor")(serving.doctor.doctor)
 app.command(name="chat")(assistant.commands.chat_command(Growers(_grow, _is_unfinished, _growing), _report_of))
 
 

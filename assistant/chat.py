@@ -8,9 +8,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from assistant.dialogue import Dialogue, Voice
+from assistant.dialogue import ASSISTANT, Dialogue
+from assistant.front_door import open_page, stay_open
 from assistant.growers import Growers
+from assistant.personas import Voice
+from assistant.service import extension
 from serving.engine import RemoteEngine
 from serving.home import home
 from serving.image_engine import DEFAULT_IMAGE_MODEL
@@ -18,6 +22,9 @@ from serving.images.growth import growth, last_growth, minutes
 from serving.model_folder import resolve_model
 from serving.serve import DEFAULT_MODEL, clear_progress, default_model, serving
 from serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 Reports = Callable[[str], Path | None]
 """Where the newest report about a model is."""
@@ -31,8 +38,13 @@ def chat_at(url: str, model: str | None, report_of: Reports) -> None:
     _talk(remote.base_url, remote.model_name, Voice.of(own if own.is_dir() else None), key, report_of)
 
 
-def chat_here(settings: ServingSettings, model: str | None, growers: Growers, report_of: Reports) -> None:
-    """Talk to a model of this machine, served by us; one that we serve already is used as it is."""
+def chat_here(
+    settings: ServingSettings, model: str | None, growers: Growers, report_of: Reports, on_page: bool
+) -> None:
+    """Talk to a model of this machine, served by us; one that we serve already is used as it is.
+
+    With `on_page` in the browser, otherwise here.
+    """
     # Without this, SIGTERM would leave the terminal in the line editor's mode.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if model is None and not settings.engine_url and not Path(default_model(), "lineage.json").is_file():
@@ -40,15 +52,20 @@ def chat_here(settings: ServingSettings, model: str | None, growers: Growers, re
     key = settings.api_key.get_secret_value() if settings.api_key else None
     served = f"http://{settings.host}:{settings.port}"
     if not settings.engine_url and (name := _already_served(served, model or default_model(), key)):
+        if on_page:
+            return open_page(served)
         _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key, report_of)
         return
     # The image engine, which serving() starts, must find that its model is on the way.
-    with growing_images(settings, model, growers), serving(settings, model) as (url, engine):
+    with growing_images(settings, model, growers), serving(settings, model, [extension]) as (url, engine):
         folder = None
         if not isinstance(engine, RemoteEngine):
             engine.wait_ready()
             clear_progress()
             folder = engine.folder
+        if on_page:
+            open_page(url)
+            return stay_open(engine)
         _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key, report_of, _still_learning)
 
 
@@ -87,7 +104,14 @@ def _talk(
     from assistant.terminal import talk
 
     client = OpenAI(base_url=base_url, api_key=key or "none", max_retries=1)
-    talk(Dialogue(client, model, voice), home() / "chat_history", report_of(model), of_pictures)
+    dialogue = Dialogue(client, model, None if _has_assistant(client, model) else voice)
+    talk(dialogue, home() / "chat_history", report_of(model), of_pictures)
+
+
+def _has_assistant(client: "OpenAI", model: str) -> bool:
+    """Whether a Homegrown serves the model, which is the first that it lists, with the assistant in front of it."""
+    ours = [card.id for card in client.models.list() if card.owned_by == "homegrown"]
+    return ASSISTANT in ours and model in (ours[0], ASSISTANT)
 
 
 def _folder(model: str) -> Path | None:

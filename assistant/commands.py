@@ -1,5 +1,6 @@
 """`homegrown chat`."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +19,9 @@ def chat_command(growers: Growers, report_of: Callable[[str], Path | None]) -> C
         ] = None,
         url: Annotated[str | None, typer.Option(help="Talk to the OpenAI-compatible API at this URL.")] = None,
         port: Annotated[int | None, typer.Option(help="Port to serve on.", show_default="8000")] = None,
-        terminal: Annotated[bool, typer.Option("--terminal", help="Talk here; for now the only place.")] = False,
+        terminal: Annotated[bool, typer.Option("--terminal", help="Talk here instead of on a page.")] = False,
     ) -> None:
-        """Talk to a model: grow the default one if there is none, serve it, and open a chat.
+        """Talk to a model: grow the default one if there is none, serve it, and open the chat page.
 
         Pictures are drawn by the image model `images`. Beside the default model it is grown as well, in the background
         while the chat is open; HOMEGROWN_IMAGES=0 leaves pictures out, HOMEGROWN_IMAGE_MODEL names another model.
@@ -33,6 +34,7 @@ def chat_command(growers: Growers, report_of: Callable[[str], Path | None]) -> C
         if url:
             chat_at(url, model, report_of)
         else:
-            chat_here(read_settings(port=port), model, growers, report_of)
+            on_page = sys.stdin.isatty() and not terminal
+            chat_here(read_settings(port=port), model, growers, report_of, on_page)
 
     return chat

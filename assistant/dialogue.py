@@ -1,106 +1,31 @@
-"""A conversation with a model over the OpenAI API: streamed, with tools, kept inside the model's context."""
+"""A conversation over the OpenAI API: with the model `assistant` of a Homegrown, or with any model of any server."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.tools.toolbox import run_tool
-from prompts.library import FOLDER, persona, tool_schemas
+from assistant.events import Forgot, Text, Told, ToolStep
+from assistant.personas import Voice
+from assistant.wire_steps import FIELD, HEADER, from_wire
 from serving.errors import UserError
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import OpenAI, Stream
+    from openai.types.chat import ChatCompletionChunk
 
-MAX_TOOL_ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class Voice:
-    """How a model is spoken to: its system prompt, the tools it is offered, its temperature (None: its own)."""
-
-    system: str
-    tools: list[dict]
-    temperature: float | None
-
-    @classmethod
-    def of(cls, folder: Path | None) -> "Voice":
-        """The voice for the model in `folder`; None is a model that we know nothing about."""
-        from serving.model_folder import read_lineage
-
-        if folder and (folder / "lineage.json").is_file():
-            recipe = read_lineage(folder).recipe or ""
-            known = (FOLDER / "personas" / f"{recipe}.md").is_file()
-            return cls(persona(recipe) if known else persona(), tool_schemas(), 0.0)
-        return cls(persona("plain"), tool_schemas() if folder and _template_knows_tools(folder) else [], None)
-
-
-@dataclass(frozen=True)
-class Text:
-    """A piece of the answer."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A tool that the model called and that runs now."""
-
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True)
-class ToolStep:
-    """A tool that has run: what it returned, as a person reads it, and the file of the picture if it drew one."""
-
-    name: str
-    arguments: str
-    result: str
-    picture: Path | None = None
-
-
-@dataclass(frozen=True)
-class Forgot:
-    """The oldest turn no longer fits into the context and was dropped."""
-
-
-Event = Text | ToolCall | ToolStep | Forgot
-"""What happens while a turn is taken."""
+ASSISTANT = "assistant"
 
 
 class TooLongError(UserError):
     """A single message that does not fit into the model's context."""
 
 
-@dataclass
-class _Reply:
-    """What one request streams: text, and tool calls put together from their pieces."""
-
-    text: str = ""
-    calls: dict[int, dict] = field(default_factory=dict)
-
-    def message(self) -> dict:
-        """As an assistant message of the history."""
-        message: dict = {"role": "assistant", "content": self.text or None}
-        if self.calls:
-            message["tool_calls"] = [self.calls[index] for index in sorted(self.calls)]
-        return message
-
-    def add_call(self, piece: object) -> None:
-        """Add a streamed piece of a tool call: its id and name come first, its arguments bit by bit."""
-        empty = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-        call = self.calls.setdefault(piece.index, empty)
-        call["id"] = piece.id or call["id"]
-        if piece.function:
-            call["function"]["name"] += piece.function.name or ""
-            call["function"]["arguments"] += piece.function.arguments or ""
-
-
 class Dialogue:
-    """The turns so far and how to take the next one."""
+    """The turns so far and how to take the next one.
 
-    def __init__(self, client: "OpenAI", model: str, voice: Voice) -> None:
+    `voice` is how the model is spoken to; without one the server's assistant answers, which knows that itself.
+    """
+
+    def __init__(self, client: "OpenAI", model: str, voice: Voice | None) -> None:
         self.client, self.model, self.voice = client, model, voice
         self.turns: list[list[dict]] = []
 
@@ -108,84 +33,73 @@ class Dialogue:
         """Start afresh."""
         self.turns = []
 
-    def answer(self, question: str) -> Iterator[Event]:
+    def answer(self, question: str) -> Iterator[Told]:
         """Take one turn. When the reader stops early, the history keeps what was said until then.
 
         Raises `TooLongError`, and what the OpenAI client raises.
         """
         turn = [{"role": "user", "content": question}]
         self.turns.append(turn)
+        said = ""
         try:
-            for round_number in range(MAX_TOOL_ROUNDS + 1):
-                reply = yield from self._reply(turn, offer_tools=round_number < MAX_TOOL_ROUNDS)
-                if not reply.calls:
-                    return
-                turn += yield from self._run_tools(turn)
+            for event in self._events():
+                match event:
+                    case Text(text):
+                        said += text
+                    case ToolStep(id, step):
+                        turn += _called(id, step, said)
+                        said = ""
+                    case Forgot():
+                        del self.turns[0]
+                yield event
         finally:
+            if said:
+                turn.append({"role": "assistant", "content": said})
             if len(turn) == 1:
                 self.turns.remove(turn)  # nothing was answered: the question may be asked again
 
-    def _run_tools(self, turn: list[dict]) -> Iterator[ToolCall | ToolStep]:
-        """Run the tools that the turn's last message calls; returns their results as messages."""
-        results = []
-        try:
-            for call in turn[-1]["tool_calls"]:
-                name, arguments = call["function"]["name"], call["function"]["arguments"]
-                yield ToolCall(name, arguments)
-                outcome = run_tool(name, arguments, self.client)
-                results.append({"role": "tool", "tool_call_id": call["id"], "content": outcome.said})
-                yield ToolStep(name, arguments, outcome.shown, outcome.picture)
-        except BaseException:
-            calling = turn.pop()  # a call without its result would not be a valid history
-            if calling["content"]:
-                turn.append({"role": "assistant", "content": calling["content"]})
-            raise
-        return results
+    def _events(self) -> Iterator[Told]:
+        with (yield from self._open_stream()) as stream:
+            begins = True
+            for chunk in stream:
+                if told := (chunk.model_extra or {}).get(FIELD):
+                    yield from_wire(told)
+                    begins = True
+                # A paragraph begins after a tool, and is on a line of its own here anyway.
+                text = (chunk.choices and chunk.choices[0].delta.content) or ""
+                if text := text.lstrip("\n") if begins else text:
+                    yield Text(text)
+                    begins = False
 
-    def _reply(self, turn: list[dict], offer_tools: bool) -> Iterator[Text | Forgot]:
-        """Stream one message of the model into the turn; returns it put together."""
-        stream = yield from self._open_stream(offer_tools)
-        reply = _Reply()
-        try:
-            with stream:
-                for chunk in stream:
-                    if not chunk.choices:
-                        continue
-                    delta = chunk.choices[0].delta
-                    for piece in delta.tool_calls or []:
-                        reply.add_call(piece)
-                    if delta.content:
-                        reply.text += delta.content
-                        yield Text(delta.content)
-        except BaseException:
-            reply.calls.clear()  # a call without its result would not be a valid history
-            raise
-        finally:
-            if reply.text or reply.calls:
-                turn.append(reply.message())
-        return reply
-
-    def _open_stream(self, offer_tools: bool) -> Iterator[Forgot]:
+    def _open_stream(self) -> "Iterator[Forgot]":
+        """Ask, without the oldest turns as far as the context is exceeded; returns the stream."""
         from openai import BadRequestError
 
-        options: dict = {} if self.voice.temperature is None else {"temperature": self.voice.temperature}
-        if self.voice.tools:
-            options |= {"tools": self.voice.tools, "tool_choice": "auto" if offer_tools else "none"}
         while True:
-            messages = [{"role": "system", "content": self.voice.system}, *(m for turn in self.turns for m in turn)]
             try:
-                return self.client.chat.completions.create(model=self.model, messages=messages, stream=True, **options)
+                return self._ask()
             except BadRequestError as error:
                 if error.code != "context_length_exceeded":
                     raise
                 if len(self.turns) == 1:
                     raise TooLongError("Your message is longer than the model's context: shorten it.") from None
-                del self.turns[0]
                 yield Forgot()
 
+    def _ask(self) -> "Stream[ChatCompletionChunk]":
+        messages = [message for turn in self.turns for message in turn]
+        ask = self.client.chat.completions.create
+        if self.voice is None:
+            return ask(model=ASSISTANT, messages=messages, stream=True, extra_headers={HEADER: "1"})
+        options = {} if self.voice.temperature is None else {"temperature": self.voice.temperature}
+        system = {"role": "system", "content": self.voice.system(None, None)}
+        return ask(model=self.model, messages=[system, *messages], stream=True, **options)
 
-def _template_knows_tools(folder: Path) -> bool:
-    for name in ("chat_template.jinja", "tokenizer_config.json"):
-        if (folder / name).is_file():
-            return "tools" in (folder / name).read_text(encoding="utf-8")
-    return False
+
+def _called(call_id: str, step: dict, said: str) -> list[dict]:
+    """A tool's call, with what was said before it, and its result as messages."""
+    function = {"name": step["name"], "arguments": step["arguments"]}
+    call = {"id": call_id, "type": "function", "function": function}
+    return [
+        {"role": "assistant", "content": said or None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call_id, "content": step["said"]},
+    ]

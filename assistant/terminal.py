@@ -12,8 +12,10 @@ from prompt_toolkit.history import FileHistory
 from rich.console import Console
 from rich.text import Text as Styled
 
-from assistant.dialogue import Dialogue, Event, Forgot, Text, ToolCall, ToolStep
+from assistant.dialogue import Dialogue
+from assistant.events import Forgot, Step, Text, Told, ToolCall, ToolProgress, ToolStep
 from assistant.openai_errors import sentence
+from assistant.pictures_here import PictureError, as_people_write, fetch_picture
 from serving.errors import UserError
 from serving.images.preview import show
 from serving.serve import DEFAULT_MODEL
@@ -63,6 +65,7 @@ class Terminal:
         self.session = PromptSession(history=FileHistory(history_file))
         self.busy = self.console.status("")
         self.midline = False
+        self.running = ""
 
     def run(self) -> None:
         """Read, answer, repeat."""
@@ -117,19 +120,26 @@ class Terminal:
         finally:
             self.busy.stop()
 
-    def _show(self, event: Event) -> None:
+    def _show(self, event: Told) -> None:
         match event:
             case Text(text):
                 self.console.print(_printable(text), end="", markup=False)
-            case ToolCall():
-                self.busy.update(Styled(_printable(_called(event)), "dim"))
-                self.busy.start()
-            case ToolStep():
-                self._note(_tool_line(event))
-                if event.picture:
-                    self._show_picture(event.picture)
+            case ToolCall(_, name, arguments):
+                self.running = _called(name, arguments)
+                self._wait_for(self.running)
+            case ToolProgress(_, text):
+                self._wait_for(f"{self.running} ({text})")
+            case ToolStep(_, step):
+                pictures = _pictures(step)
+                self._note(_tool_line(step, pictures))
+                for picture in pictures:
+                    self._show_picture(picture)
             case Forgot():
                 self._note("(The oldest turn no longer fits into the context and was dropped.)")
+
+    def _wait_for(self, what: str) -> None:
+        self.busy.update(Styled(_printable(what), "dim"))
+        self.busy.start()
 
     def _show_picture(self, picture: Path) -> None:
         show([picture.read_bytes()])
@@ -156,23 +166,33 @@ def _answer_once(dialogue: Dialogue, question: str) -> None:
             if isinstance(event, Text):
                 print(event.text, end="", flush=True)
             elif isinstance(event, ToolStep):
-                print(_tool_line(event), file=sys.stderr)
+                print(_printable(_tool_line(event.step, _pictures(event.step))), file=sys.stderr)
     except openai.OpenAIError as error:
         raise AnswerError(sentence(error)) from None
     print()
 
 
-def _tool_line(step: ToolStep) -> str:
-    return f"{_called(step)} → {step.result}"
-
-
-def _called(call: ToolCall | ToolStep) -> str:
+def _pictures(step: Step) -> list[Path]:
+    """The step's pictures as files here; what cannot be fetched becomes the step's result."""
     try:
-        given = json.loads(call.arguments or "{}")
+        return [fetch_picture(picture["url"], picture["prompt"]) for picture in step["pictures"]]
+    except PictureError as error:
+        step["result"] = f"error: {error}"
+        return []
+
+
+def _tool_line(step: Step, pictures: list[Path]) -> str:
+    shown = ", ".join(map(as_people_write, pictures)) or step["result"]
+    return f"{_called(step['name'], step['arguments'])} → {shown}"
+
+
+def _called(name: str, arguments: str) -> str:
+    try:
+        given = json.loads(arguments or "{}")
     except ValueError:
-        given = call.arguments
+        given = arguments
     said = ", ".join(map(str, given.values())) if isinstance(given, dict) else str(given)
-    return f"⚙ {call.name} {said}".rstrip()
+    return f"⚙ {name} {said}".rstrip()
 
 
 def _printable(text: str) -> str:

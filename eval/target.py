@@ -36,6 +36,8 @@ DRAWING_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read
 """Large models need minutes on a CPU, and nothing comes before a picture is finished."""
 OPTIONAL = ("response_format", "output_format", "seed", "size")
 """Parameters of a picture that some servers do not know."""
+OWN_TOOLS = "tools of its own"
+"""So a server says of a model that runs tools itself, as our `assistant` does, why it refuses to be offered any."""
 Receive = Callable[[aiohttp.ClientResponse, float], Awaitable[T]]
 """Reads a response whose request was sent at the given `perf_counter` time."""
 
@@ -69,6 +71,7 @@ class Target:
         self._random = random.Random()
         self._answered = False
         self._gives_logprobs: bool | None = None
+        self._has_own_tools = False
         self._unknown: set[str] = set()
         self._given_up = 0
         self._likelihoods = Endpoint(self)
@@ -102,9 +105,19 @@ class Target:
                     raise
                 # A server that refuses them from the first is asked without: figures that need them have no answers.
                 self._gives_logprobs = False
-        return await self._chat(_without_logprobs(request.body))
+        return await self._chat(_without(request.body, "logprobs", "top_logprobs"))
 
     async def _chat(self, body: dict) -> Answer:
+        if not self._has_own_tools:
+            try:
+                return await self._complete(body)
+            except Refused as refusal:
+                if "tools" not in body or OWN_TOOLS not in str(refusal):
+                    raise
+                self._has_own_tools = True
+        return await self._complete(_without(body, "tools"))
+
+    async def _complete(self, body: dict) -> Answer:
         if body.get("stream"):
             return await self._post("/chat/completions", body, _receive_stream)
         return await self.post("/chat/completions", body, read_answer)
@@ -185,8 +198,8 @@ async def _receive_stream(response: aiohttp.ClientResponse, started: float) -> A
     return await read_stream(response.content.iter_any(), started)
 
 
-def _without_logprobs(body: dict) -> dict:
-    return {name: value for name, value in body.items() if name not in ("logprobs", "top_logprobs")}
+def _without(body: dict, *names: str) -> dict:
+    return {name: value for name, value in body.items() if name not in names}
 
 
 def served_model(base_url: str, wanted: str | None, api_key: str | None = None) -> str:

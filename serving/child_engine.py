@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
 from serving import leash
@@ -32,6 +32,7 @@ class ChildEngine(ABC):
     is ready for the first time, or never will be.
     """
 
+    adapters: Sequence[str] = ()
     log_name: ClassVar[str]
     # What its log says when a stage of the start begins, the last stage first; and what it does before them.
     stages: ClassVar[dict[str, str]]
@@ -44,6 +45,7 @@ class ChildEngine(ABC):
         self.log = home() / "logs" / self.log_name
         self.state = EngineState("starting", "the engine is starting")
         self.error: UserError | None = None
+        self.restarts = 0
         self._start_s, self._on_progress = start_s, on_progress
         self._port = free_port()
         self._process: subprocess.Popen | None = None
@@ -123,6 +125,7 @@ class ChildEngine(ABC):
             # One that never came up will not come up: its flags, its model or its memory are wrong.
             if quick_deaths >= MAX_QUICK_DEATHS or not self.settled.is_set():
                 raise self._failure(self._last_words())
+            self.restarts += 1
             self.state = EngineState("restarting", "the engine died and is being restarted")
             self._stopping.wait(2.0**quick_deaths / 2)
             self._port = free_port()

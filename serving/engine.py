@@ -4,6 +4,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -25,10 +26,11 @@ class EngineState:
 
 
 class Engine(Protocol):
-    """A running OpenAI-compatible engine that serves one model."""
+    """A running OpenAI-compatible engine that serves one model and its LoRA `adapters`."""
 
     base_url: str
     model_name: str
+    adapters: Sequence[str]
     state: EngineState
 
 
@@ -41,16 +43,20 @@ class RemoteEngine:
         served = self._served_models()
         if model and model not in served:
             raise EngineError(f"The engine at {url} serves {', '.join(served)}, not {model}: name one of those.")
-        self.model_name = model or served[0]
+        self.model_name = model or next(iter(served))
+        self.adapters = [name for name, parent in served.items() if parent == self.model_name]
         self.state = EngineState("ready", "the engine runs elsewhere")
 
-    def _served_models(self) -> list[str]:
-        """Ids of its models. Raises `EngineError` when nobody answers as an OpenAI endpoint there."""
+    def _served_models(self) -> dict[str, str | None]:
+        """Ids of its models, each with the one that it adapts.
+
+        Raises `EngineError` when nobody answers as an OpenAI endpoint there.
+        """
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         request = urllib.request.Request(f"{self.base_url}/models", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
-                return [model["id"] for model in json.load(answer)["data"]]
+                return {model["id"]: model.get("parent") for model in json.load(answer)["data"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = getattr(error, "reason", error)
             raise EngineError(

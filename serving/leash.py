@@ -1,4 +1,4 @@
-"""Runs a command that must not outlive whoever started it: `python leash.py COMMAND...`.
+"""Runs a command that must not outlive whoever started it: `python leash.py [--grace SECONDS] COMMAND...`.
 
 Standard input is the leash: when it closes, for whatever reason, a SIGKILL of the owner included, the command and all
 its descendants end. As a child subreaper this process inherits every orphan, so grandchildren are found as well.
@@ -21,23 +21,26 @@ GRACE_S = 8.0
 
 def main(command: list[str]) -> int:
     """Run `command` until it ends or the leash is let go; its exit code."""
+    grace_s = GRACE_S
+    if command[0] == "--grace":
+        grace_s, command = float(command[1]), command[2:]
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     )
-    threading.Thread(target=_end_with_owner, args=(child,), daemon=True).start()
+    threading.Thread(target=_end_with_owner, args=(child, grace_s), daemon=True).start()
     code = child.wait()
     _kill_descendants()
     return code if code >= 0 else 128 - code
 
 
-def _end_with_owner(child: subprocess.Popen) -> None:
+def _end_with_owner(child: subprocess.Popen, grace_s: float) -> None:
     """Wait for the end of standard input, then ask the command to stop, and kill it when it takes too long."""
     while os.read(0, 1):
         pass
     child.terminate()
-    time.sleep(GRACE_S)
+    time.sleep(grace_s)
     child.kill()
 
 

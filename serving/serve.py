@@ -1,22 +1,24 @@
 """Engines and API together: what `homegrown serve` runs, and what the terminal chat runs behind itself."""
 
-import contextlib
 import shlex
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from types import FrameType
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
 
 from serving.api.app import Extension, build_api, guarded
 from serving.child_engine import ChildEngine
 from serving.engine import RemoteEngine
 from serving.home import home
 from serving.image_engine import DEFAULT_IMAGE_MODEL, ImageEngine, image_model_in_sight
+from serving.logs import logging_to
 from serving.server import HttpServer, claim_port
 from serving.settings import ServingSettings
+from serving.signals import stop_signals
 from serving.text_engine import TextEngine
 
 DEFAULT_MODEL = "almanac"
@@ -27,35 +29,45 @@ def default_model() -> str:
     return str(home() / "models" / DEFAULT_MODEL)
 
 
-@contextlib.contextmanager
+@contextmanager
 def serving(
     settings: ServingSettings, model: str | None, extensions: Sequence[Extension] = ()
 ) -> Iterator[tuple[str, TextEngine | RemoteEngine]]:
     """Serve while the block runs; yields the API's URL and the text engine, which may still be starting.
 
-    Raises `UserError` when the port, a model or an engine cannot be used.
+    The log goes to a file, since the terminal is somebody's. Raises `UserError` when the port, a model or an engine
+    cannot be used.
     """
-    with _serving_both(settings, model, extensions) as (url, engine, _):
+    log = settings.log or home() / "logs" / "api.log"
+    with _serving_both(settings, model, extensions, log, Event()) as (url, engine, _):
         yield url, engine
 
 
-@contextlib.contextmanager
+@contextmanager
 def _serving_both(
-    settings: ServingSettings, model: str | None, extensions: Sequence[Extension]
+    settings: ServingSettings, model: str | None, extensions: Sequence[Extension], log: Path | None, hurry: Event
 ) -> Iterator[tuple[str, TextEngine | RemoteEngine, ImageEngine | None]]:
-    claimed = claim_port(settings)
-    with claimed:
+    """Serve while the block runs; afterwards running answers may end, until `hurry`, and then the engines."""
+    with ExitStack() as opened:
+        claimed = opened.enter_context(claim_port(settings))
         engine = make_engine(settings, model)
         images = make_image_engine(settings, engine)
         children = [child for child in (engine, images) if isinstance(child, ChildEngine)]
-        with HttpServer(guarded(build_api(settings, engine, images, extensions), settings), claimed) as server:
-            try:
-                for child in children:
-                    child.start()
-                yield server.url, engine, images
-            finally:
-                for child in children:
-                    child.stop()
+        api = build_api(settings, engine, images, extensions)
+        opened.enter_context(logging_to(log, [*settings.secrets(), api.state.internal_key]))
+        opened.callback(_stop, children)
+        traffic = guarded(api, settings)
+        server = opened.enter_context(HttpServer(traffic, claimed))
+        opened.callback(traffic.drain, settings.shutdown_s, hurry)
+        for child in children:
+            child.start()
+        yield server.url, engine, images
+
+
+def _stop(children: list[ChildEngine]) -> None:
+    """Stop all at the same time: each takes seconds."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(ChildEngine.stop, children))
 
 
 def make_engine(settings: ServingSettings, model: str | None) -> TextEngine | RemoteEngine:
@@ -89,10 +101,10 @@ def make_image_engine(settings: ServingSettings, engine: TextEngine | RemoteEngi
 
 
 def run(settings: ServingSettings, model: str | None, extensions: Sequence[Extension] = ()) -> None:
-    """Serve until SIGINT or SIGTERM, or until the text engine gives up (`EngineError`)."""
+    """Serve until SIGINT or SIGTERM, or until the text engine gives up (`EngineError`). A second signal makes haste."""
     started = time.monotonic()
-    stop = _stop_signals()
-    with _serving_both(settings, model, extensions) as (url, engine, images):
+    stop, hurry = stop_signals()
+    with _serving_both(settings, model, extensions, settings.log, hurry) as (url, engine, images):
         if isinstance(engine, TextEngine) and not _wait_ready(engine, stop):
             return
         clear_progress()
@@ -134,18 +146,7 @@ def clear_progress() -> None:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _stop_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    return stop
-
-
-def _wait_ready(engine: TextEngine, stop: threading.Event) -> bool:
+def _wait_ready(engine: TextEngine, stop: Event) -> bool:
     """Wait for the engine; False when told to stop meanwhile. Raises `EngineError` when it gave up."""
     while engine.state.name == "starting":
         if stop.wait(0.1):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.errors import UserError
@@ -12,11 +12,12 @@ from serving.errors import UserError
 class ServingSettings(BaseSettings):
     """Every dial of `homegrown serve`. Field `api_key` is read from `HOMEGROWN_API_KEY`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="HOMEGROWN_", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="HOMEGROWN_", env_ignore_empty=True, populate_by_name=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    api_key: SecretStr | None = Field(default=None, min_length=8)
+    api_key: SecretStr | None = Field(default=None, min_length=16, description="a key that opens everything")
+    login_s: int = Field(default=7 * 86400, ge=60, description="how long a login on the page lasts")
     allowed_hosts: list[str] = Field(default=[], description="names of this server besides localhost")
     engine_url: str | None = Field(default=None, description="base URL of a vLLM that runs elsewhere")
     engine_api_key: SecretStr | None = Field(default=None, description="the key that the vLLM elsewhere asks for")
@@ -24,7 +25,18 @@ class ServingSettings(BaseSettings):
     max_model_len: int | None = Field(default=None, ge=16, description="context in tokens; default: the model's own")
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     kv_cache_gib: int | None = Field(default=None, ge=1, description="memory for the KV cache on CPUs")
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("HOMEGROWN_DATABASE_URL", "DATABASE_URL"),
+        description="SQLite or PostgreSQL; default: homegrown.db in the home",
+    )
+    embedding_model: str | None = Field(
+        default=None, description="folder, name or hub id; default: the one grown with the model"
+    )
     max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
+    log: Path | None = Field(default=None, description="file of the log; default: standard error of `serve`")
+    log_contents: bool = Field(default=False, description="whether the log holds what people write and are answered")
+    shutdown_s: float = Field(default=10.0, ge=0, le=3600, description="how long running answers may go on at the end")
     images: bool = Field(default=True, description="whether pictures are drawn")
     image_model: str | None = Field(default=None, description="folder, name or hub id; default: images, once grown")
     image_queue: int = Field(default=16, ge=1, description="requests for pictures that may wait")
@@ -33,6 +45,11 @@ class ServingSettings(BaseSettings):
     image_loras: Path | None = Field(default=None, description="folder of LoRA files; default: loras in the home")
     image_url_s: int = Field(default=3600, ge=1, description="how long the URL of a picture works")
     image_check: str | None = Field(default=None, description='"module:function" that may refuse a prompt')
+
+    def secrets(self) -> list[str]:
+        """What must never be shown; shorter ones could be any word."""
+        values = (self.api_key, self.engine_api_key, self.database_url)
+        return [secret for value in values if value and len(secret := value.get_secret_value()) >= 8]
 
 
 def read_settings(**flags: object) -> ServingSettings:

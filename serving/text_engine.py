@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from serving.adapters import adapter_flags, adapters_of
 from serving.child_engine import ChildEngine
 from serving.engine import EngineError
 from serving.home import home
 from serving.hub import local_folder
 from serving.machine import Machine, engine_environment, engine_flags, installed_vllm
+
+# Between events of a stream; a slow machine reads a long prompt for longer than proxies and browsers wait.
+KEEP_ALIVE_S = 15
 
 
 class TextEngine(ChildEngine):
@@ -44,7 +48,13 @@ class TextEngine(ChildEngine):
         self.model_name = model if model.count("/") == 1 and not Path(model).exists() else self.folder.resolve().name
         self._dtype, self._max_model_len, self._kv_cache_gib = dtype, max_model_len, kv_cache_gib
         self._check_context()
+        self._adapters = adapters_of(self.folder, self.model_name)
         self._machine = machine or Machine.here()
+
+    @property
+    def adapters(self) -> list[str]:
+        """Names of the LoRA adapters that are served beside the model."""
+        return list(self._adapters)
 
     @property
     def base_url(self) -> str:
@@ -60,6 +70,8 @@ class TextEngine(ChildEngine):
             *("--max-model-len", str(self._max_model_len or "auto"), "--load-format", "safetensors"),
             *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
             "--disable-uvicorn-access-log",
+            *("--sse-keep-alive-interval", str(KEEP_ALIVE_S)),
+            *adapter_flags(self._adapters),
             *engine_flags(self._machine, self.folder, self._dtype),
         ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.postgres import empty_database, migrated_database, postgres  # noqa: F401 - fixtures
 from tests.processes import end_with_stacks, logs_in
 from tests.tiny_model import write_taught_model, write_tiny_model
 
@@ -65,13 +66,14 @@ class Api:
 
 @pytest.fixture(scope="session")
 def api(taught_model: Path) -> Iterator[Api]:
-    """The taught model behind our API and a real vLLM, started once for the session."""
+    """The taught model behind our API with the assistant, and a real vLLM, started once for the session."""
+    from assistant.service import extension
     from serving.engine import free_port
     from serving.serve import serving
     from serving.settings import read_settings
 
     settings = read_settings(port=free_port(), dtype="float32", max_body_bytes=2**20)
-    with serving(settings, str(taught_model)) as (url, engine):
+    with serving(settings, str(taught_model), [extension]) as (url, engine):
         engine.wait_ready()
         yield Api(url, engine)
 

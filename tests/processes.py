@@ -47,3 +47,11 @@ def end_with_stacks(process: subprocess.Popen) -> None:
 def logs_in(folder: Path) -> str:
     """The last lines of all logs below `folder`."""
     return "\n".join(f"{path}\n{path.read_text(errors='replace')[-5000:]}" for path in sorted(folder.rglob("*.log")))
+
+
+def command_line(pid: int) -> str:
+    """What the process was started as, or has named itself since; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""

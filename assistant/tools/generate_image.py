@@ -1,95 +1,77 @@
-"""The tool `generate_image`: a picture from the API that the conversation goes through, kept as a file."""
+"""The tool `generate_image`: a picture from this server's image engine, kept in its store."""
 
+import asyncio
 import base64
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import aclosing
 
-from serving.home import home
+from pydantic import ValidationError
+from starlette.datastructures import State
+
+from assistant.events import Picture
+from assistant.tools.desk import ToolError
+from serving.api.errors import ApiError
+from serving.api.images.prompt_check import check_prompt
 from serving.images.files import UnreadablePictureError, decode, open_picture
-from serving.images.output import named_after
+from serving.images.request import DrawRequest
+from serving.images.store import StoreError
 
-if TYPE_CHECKING:
-    from openai import APIStatusError, OpenAI
+SIDE = 512
+# As they stand in the trained wordings; whatever else is refused "is not possible right now".
+REASONS = {
+    404: "no picture engine is running",
+    429: "the queue is full",
+    500: "the service is not available",
+}
 
-SIZE = "512x512"
 
+async def generate_image(
+    prompt: str, state: State, progress: Callable[[str], None] = lambda text: None, seed: int | None = None
+) -> Picture:
+    """Have `prompt` drawn; the picture lies in `state.image_store`. Cancelling stops the drawing.
 
-class DrawingError(Exception):
-    """There is no picture: the message says why to a person, `reason` is a clause for the model.
-
-    A small model can only repeat what it has learnt to read, so the reasons are those of `failures` in
-    training/corpus/almanac/wordings/requests.yaml.
+    Raises `ToolError`.
     """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-def generate_image(prompt: str, client: "OpenAI") -> Path:
-    """Have `prompt` drawn; returns the new file in the home's `images`. Raises `DrawingError`."""
-    data = _drawn(prompt, client)
     try:
-        opened = open_picture(data)
-        decode(opened)
+        await check_prompt(state.prompt_check, prompt)
+        state.image_client.require(None)
+        wish = DrawRequest(prompt=prompt, width=SIDE, height=SIDE, seed=seed)
+        drawn = await _drawn(state, wish, progress)
+        name = await asyncio.to_thread(_kept, state, drawn)
+    except ApiError as error:
+        reason = REASONS.get(error.status, "this is not possible right now")
+        raise ToolError(reason, _clause(error.message)) from None
+    except ValidationError:
+        raise ToolError("the request was too long") from None
     except UnreadablePictureError as error:
-        raise DrawingError("the file could not be read", f"the picture that came cannot be shown: {error}") from None
-    return _kept(data, named_after(prompt).with_suffix(f".{opened.format.lower()}"))
+        raise ToolError("the file could not be read", f"the picture that came cannot be shown: {error}") from None
+    except StoreError as error:
+        raise ToolError("this is not possible right now", _clause(str(error))) from None
+    return Picture(file=name, prompt=prompt, seed=drawn["seed"])
 
 
-def _drawn(prompt: str, client: "OpenAI") -> bytes:
-    import openai
-
-    from assistant.openai_errors import sentence
-
-    patient = client.with_options(max_retries=0)  # a second try would only make the person wait
-    try:
-        answer = patient.images.generate(prompt=prompt, size=SIZE, response_format="b64_json")
-        return base64.b64decode(answer.data[0].b64_json)
-    except openai.APITimeoutError as error:
-        raise DrawingError("the tool took too long", _clause(sentence(error))) from None
-    except openai.APIConnectionError as error:
-        raise DrawingError("there is no connection", _clause(sentence(error))) from None
-    except openai.APIStatusError as error:
-        raise DrawingError(_reason(error), _clause(sentence(error))) from None
-    except (openai.OpenAIError, TypeError, LookupError, ValueError):
-        raise DrawingError("the service is not available", "the server answered, but not with a picture") from None
+async def _drawn(state: State, wish: DrawRequest, progress: Callable[[str], None]) -> dict:
+    """The worker's event with the picture."""
+    picture: dict = {}
+    async with aclosing(await state.image_client.draw(wish)) as events:
+        async for event in events:
+            match event["type"]:
+                case "queued" if event["ahead"]:
+                    progress(f"{event['ahead']} ahead in the queue")
+                case "progress":
+                    progress(f"step {event['step']} of {event['steps']}")
+                case "picture":
+                    picture = event
+    return picture
 
 
-def _reason(error: "APIStatusError") -> str:
-    match error.status_code:
-        case 404 | 405 | 501:
-            return "no picture engine is running"
-        case 429:
-            return "the queue is full"
-        case 500 | 502 | 504 | 507:
-            return "the service is not available"
-    return "this is not possible right now"
+def _kept(state: State, drawn: dict) -> str:
+    data = base64.b64decode(drawn["image"])
+    decode(open_picture(data))
+    return state.image_store.save(data, drawn["format"])
 
 
 def _clause(sentence: str) -> str:
     """ "The model cannot answer now: it is learning." as "it is learning"."""
     clause = sentence.removeprefix("The model cannot answer now: ").rstrip(".")
     return clause[:1].lower() + clause[1:]
-
-
-def _kept(picture: bytes, name: Path) -> Path:
-    """The first free file of that name, with the picture in it."""
-    file = next(path for path in _numbered(home() / "images" / name) if not path.exists())
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(picture)
-    except OSError as error:
-        with suppress(OSError):
-            file.unlink()
-        why = (error.strerror or str(error)).lower()
-        raise DrawingError("this is not possible right now", f"the picture cannot be kept ({why})") from None
-    return file
-
-
-def _numbered(path: Path) -> Iterator[Path]:
-    yield path
-    yield from (path.with_stem(f"{path.stem}-{number}") for number in count(2))

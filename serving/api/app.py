@@ -6,15 +6,20 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from serving.api import completions, errors, health, models
-from serving.api.guard import Access, Guard
+from serving.api import completions, embeddings, errors, health, metrics, models, people
 from serving.api.images import routes as image_routes
 from serving.api.images.prompt_check import load_check
+from serving.api.openapi import document
+from serving.api.responses import routes as response_routes
+from serving.api.traffic import Traffic
 from serving.api.upstream import Upstream
+from serving.database import Database, database_url, migrate
+from serving.embedding_engine import make_embedding_engine
 from serving.engine import Engine
 from serving.home import home
 from serving.images.client import ImageClient
 from serving.images.store import ImageStore
+from serving.metrics import Metrics
 from serving.settings import ServingSettings
 
 Extension = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -32,7 +37,8 @@ def build_api(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as opened:
-            for resource in (app.state.upstream, app.state.image_client, *added):
+            opened.push_async_callback(app.state.database.close)
+            for resource in (app.state.ledger, app.state.upstream, app.state.image_client, *added):
                 await opened.enter_async_context(resource)
             yield
 
@@ -43,9 +49,16 @@ def build_api(
     app.state.own_url = own_url(settings)
     app.state.internal_key = secrets.token_urlsafe(32)
     app.state.max_body_bytes = settings.max_body_bytes
+    app.state.metrics = Metrics({"text": engine} | ({"images": images} if images else {}))
+    app.state.database = open_database(settings)
     app.state.upstream = Upstream(engine, key.get_secret_value() if key else None)
     app.state.models = models.Models()
     app.state.models.add_model(engine.model_name, app.state.upstream)
+    for adapter in engine.adapters:
+        app.state.models.add_model(adapter, app.state.upstream, parent=engine.model_name)
+    app.state.embeddings = make_embedding_engine(settings.embedding_model, engine.model_name)
+    if app.state.embeddings:
+        app.state.models.add_model(app.state.embeddings.model_name, embeddings.refuse_text)
     app.state.images = images
     app.state.image_client = ImageClient(images)
     app.state.image_store = ImageStore(home() / "images", settings.image_url_s)
@@ -53,7 +66,8 @@ def build_api(
     if images:
         app.state.models.add_model(images.model_name, image_routes.refuse_text)
     errors.install(app)
-    for family in (completions, image_routes, models, health):
+    people.install(app, settings)
+    for family in (document, completions, response_routes, embeddings, image_routes, models, health, metrics):
         app.include_router(family.router)
     added = [extension(app) for extension in extensions]
     return app
@@ -65,7 +79,13 @@ def own_url(settings: ServingSettings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def guarded(app: FastAPI, settings: ServingSettings) -> Guard:
-    """`app` as it may be shown to the world. The guard is outermost, so even a crash's answer has a request id."""
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    return Guard(app, Access.of(settings.host, key, settings.allowed_hosts))
+def open_database(settings: ServingSettings) -> Database:
+    """The database, with the newest schema. Raises `DatabaseError`."""
+    url = database_url(settings)
+    migrate(url)
+    return Database(url)
+
+
+def guarded(app: FastAPI, settings: ServingSettings) -> Traffic:
+    """`app` as it may be shown to the world. Traffic is outermost, so even a refusal is logged and has an id."""
+    return Traffic(people.guard(app, settings), app.state.metrics, app.state.internal_key, settings.log_contents)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -20,10 +21,11 @@ MAX_FIELD_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Form:
-    """A form's fields and files, each with all the values that were sent under its name."""
+    """A form's fields, files and the files' own names, each with all the values that were sent under its name."""
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, list[bytes]] = field(default_factory=dict)
+    file_names: dict[str, list[str]] = field(default_factory=dict)
 
 
 async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
@@ -31,7 +33,7 @@ async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
     _require_type(request, "application/json")
     raw = b"".join([part async for part in _parts(request, max_bytes, BODY_S)])
     try:
-        body = json.loads(raw)
+        body = json.loads(raw.decode())
         if b"\\u" in raw:
             json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except (ValueError, RecursionError):
@@ -39,6 +41,16 @@ async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
     if not isinstance(body, dict):
         raise ApiError(400, "The body must be a JSON object.", code="invalid_json")
     return body, raw
+
+
+async def read_fields(request: Request, max_bytes: int) -> dict[str, str]:
+    """The body as a page's plain form, the last value of each name. Raises `ApiError` (400, 408, 413, 415)."""
+    _require_type(request, "application/x-www-form-urlencoded")
+    raw = b"".join([part async for part in _parts(request, max_bytes, BODY_S)])
+    try:
+        return dict(parse_qsl(raw.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS))
+    except ValueError:
+        raise ApiError(400, "The form cannot be read: it has too many fields.", code="invalid_form") from None
 
 
 async def read_form(request: Request, max_bytes: int) -> Form:
@@ -62,6 +74,7 @@ async def read_form(request: Request, max_bytes: int) -> Form:
             form.fields.setdefault(name, []).append(value)
         else:
             form.files.setdefault(name, []).append(await value.read())
+            form.file_names.setdefault(name, []).append(value.filename or "")
     return form
 
 

@@ -57,6 +57,18 @@ def engine_unavailable(reason: str) -> ApiError:
     )
 
 
+def shutting_down() -> ApiError:
+    """Whoever asks must ask again, later or somewhere else."""
+    message = "The server is shutting down: ask again in a moment."
+    return ApiError(503, message, code="shutting_down", headers={"Retry-After": RETRY_AFTER_S})
+
+
+def internal_error(request_id: str) -> ApiError:
+    """A defect of ours; whoever runs the server finds it by the id."""
+    message = f"The server made a mistake; its log has the details under {request_id}."
+    return ApiError(500, message, code="internal_error")
+
+
 def unknown_model(name: str) -> ApiError:
     """No model of that name is served here."""
     message = f"The model `{name[:200]}` does not exist or you do not have access to it."
@@ -92,7 +104,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def defect(request: Request, error: Exception) -> JSONResponse:
-        return ApiError(500, "The server made a mistake; its log has the details.", code="internal_error").response()
+        return internal_error(request.state.request_id).response()
 
 
 def from_status(request: Request, error: HTTPException) -> ApiError:

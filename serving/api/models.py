@@ -31,12 +31,16 @@ class Models:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
-        self._created: dict[str, int] = {}
+        self._cards: dict[str, dict] = {}
 
-    def add_model(self, name: str, handler: Handler) -> None:
-        """Offer a model; `handler` answers its requests with a JSON response or an event stream."""
+    def add_model(self, name: str, handler: Handler, parent: str | None = None) -> None:
+        """Offer a model; `handler` answers its requests with a JSON response or an event stream of bytes.
+
+        `parent` is the model that a LoRA adapter belongs to.
+        """
         self._handlers[name] = handler
-        self._created[name] = int(time.time())
+        card = {"id": name, "object": "model", "created": int(time.time()), "owned_by": "homegrown"}
+        self._cards[name] = card | {"root": parent or name, "parent": parent}
 
     def handler(self, name: str) -> Handler:
         """Who answers for the model. Raises `ApiError` 404."""
@@ -46,10 +50,7 @@ class Models:
 
     def cards(self) -> list[dict]:
         """Every model as the endpoint lists it."""
-        return [
-            {"id": name, "object": "model", "created": created, "owned_by": "homegrown"}
-            for name, created in self._created.items()
-        ]
+        return list(self._cards.values())
 
 
 router = APIRouter()

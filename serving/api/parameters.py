@@ -1,20 +1,11 @@
 """What a request may ask for: OpenAI's parameters with their bounds, and vLLM's extras by name."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.api.errors import ApiError
 
-# vLLM's own sampling parameters that are safe to hand on. Left out on purpose: chat_template (code from a request),
-# prompt_embeds (a pickle), priority, request_id and the transfer parameters (they reach into the scheduler).
-VLLM_EXTRAS = frozenset({
-    "top_k", "min_p", "repetition_penalty", "length_penalty", "min_tokens", "ignore_eos", "stop_token_ids", "bad_words",
-    "allowed_token_ids", "include_stop_str_in_output", "skip_special_tokens", "spaces_between_special_tokens",
-    "add_generation_prompt", "continue_final_message", "add_special_tokens", "truncate_prompt_tokens",
-    "truncation_side", "prompt_logprobs", "logprob_token_ids", "return_token_ids", "return_tokens_as_token_ids",
-    "structured_outputs", "chat_template_kwargs", "reasoning_effort", "include_reasoning", "cache_salt",
-})  # fmt: skip
 # OpenAI's parameters that no engine here honours.
 UNSUPPORTED = frozenset({
     "audio", "best_of", "function_call", "functions", "moderation", "prediction", "suffix", "verbosity",
@@ -22,7 +13,10 @@ UNSUPPORTED = frozenset({
 })  # fmt: skip
 RESERVED_TEMPLATE_KEYS = frozenset({"tokenize", "chat_template", "messages", "tools", "return_dict", "return_tensors"})
 MAX_NESTING = 64
+MAX_ANSWERS = 128
 PARTS = {"system": {"text"}, "user": {"text"}, "assistant": {"text", "refusal"}, "tool": {"text"}}
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _number(low: float, high: float) -> Any:
@@ -33,6 +27,9 @@ def _integer(low: int, high: int) -> Any:
     return Annotated[int | None, Field(ge=low, le=high)]
 
 
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]] | None, Field(max_length=1024)]
+
+
 class StreamOptions(BaseModel):
     """`stream_options`."""
 
@@ -41,16 +38,85 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class Parameters(BaseModel):
-    """What chat and plain completions share, in the order of OpenAI's documentation."""
+class Function(BaseModel):
+    """What a tool does."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    name: str = Field(min_length=1)
+    description: str | None = None
+    parameters: dict | None = None
+    strict: bool | None = None
+
+
+class Tool(BaseModel):
+    """One of `tools`."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    type: Literal["function"]
+    function: Function
+
+
+class JsonSchema(BaseModel):
+    """The shape of an answer, in `response_format`."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    name: str
+    description: str | None = None
+    strict: bool | None = None
+    content: dict = Field(alias="schema")
+
+
+class VllmExtras(BaseModel):
+    """vLLM's own parameters that are safe to hand on.
+
+    Left out on purpose: chat_template (code from a request), prompt_embeds (a pickle), priority, request_id and the
+    transfer parameters (they reach into the scheduler).
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    add_generation_prompt: bool | None = None
+    add_special_tokens: bool | None = None
+    allowed_token_ids: TokenIds = None
+    bad_words: Annotated[list[str] | None, Field(max_length=128)] = None
+    cache_salt: Annotated[str | None, Field(min_length=1)] = None
+    chat_template_kwargs: dict | None = None
+    continue_final_message: bool | None = None
+    ignore_eos: bool | None = None
+    include_reasoning: bool | None = None
+    include_stop_str_in_output: bool | None = None
+    length_penalty: _number(-10, 10) = None
+    logprob_token_ids: TokenIds = None
+    min_p: _number(0, 1) = None
+    min_tokens: _integer(0, 2**31) = None
+    prompt_logprobs: _integer(0, 20) = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    repetition_penalty: _number(0.01, 10) = None
+    return_token_ids: bool | None = None
+    return_tokens_as_token_ids: bool | None = None
+    skip_special_tokens: bool | None = None
+    spaces_between_special_tokens: bool | None = None
+    stop_token_ids: TokenIds = None
+    structured_outputs: dict | None = None
+    top_k: _integer(-1, 2**31 - 1) = None
+    truncate_prompt_tokens: _integer(-1, 2**31 - 1) = None
+    truncation_side: Literal["left", "right"] | None = None
+
+
+VLLM_EXTRAS = frozenset(VllmExtras.model_fields)
+
+
+class Parameters(VllmExtras):
+    """What chat and plain completions share, in the order of OpenAI's documentation."""
 
     model: str = Field(min_length=1)
     frequency_penalty: _number(-2, 2) = None
     logit_bias: Annotated[dict[str, _number(-100, 100)] | None, Field(max_length=1024)] = None
     max_tokens: _integer(1, 2**31) = None
-    n: _integer(1, 128) = None
+    n: _integer(1, MAX_ANSWERS) = None
     presence_penalty: _number(-2, 2) = None
     response_format: dict | None = None
     seed: _integer(-(2**63), 2**63 - 1) = None
@@ -104,8 +170,20 @@ def check_chat(body: dict) -> None:
 def check_completion(body: dict) -> None:
     """Raise `ApiError` 400 naming the first parameter of a completion request that cannot be served."""
     wanted = _validate(CompletionParameters, body)
-    if isinstance(wanted.prompt, list) and not isinstance(wanted.prompt[0], int) and len(wanted.prompt) > 128:
-        raise invalid("prompt", "may hold at most 128 prompts")
+    several = isinstance(wanted.prompt, list) and not isinstance(wanted.prompt[0], int)
+    prompts = len(wanted.prompt) if several else 1
+    if prompts > MAX_ANSWERS:
+        raise invalid("prompt", f"may hold at most {MAX_ANSWERS} prompts")
+    if prompts * (wanted.n or 1) > MAX_ANSWERS:
+        raise invalid("n", f"asks for more than {MAX_ANSWERS} answers, with {prompts} prompts")
+
+
+def validated(kind: type[Kind], body: dict) -> Kind:
+    """The parameters in a body. Raises `ApiError` 400 naming the first that pydantic objects to."""
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise first_problem(error) from None
 
 
 def invalid(param: str, problem: str) -> ApiError:
@@ -117,17 +195,11 @@ def _validate(kind: type[Parameters], body: dict) -> Any:
     for name in body:
         if name in UNSUPPORTED and body[name] is not None:
             raise ApiError(400, f"`{name}` is not supported here.", param=name, code="unsupported_parameter")
-    try:
-        wanted = kind.model_validate(
-            {name: value for name, value in body.items() if name not in VLLM_EXTRAS | UNSUPPORTED}
-        )
-    except ValidationError as error:
-        raise first_problem(error) from None
+    wanted = validated(kind, {name: value for name, value in body.items() if name not in UNSUPPORTED})
     if wanted.stream_options and not wanted.stream:
         raise invalid("stream_options", "is only allowed when `stream` is true")
     _check_response_format(wanted.response_format)
-    kwargs = body.get("chat_template_kwargs") or {}
-    if not isinstance(kwargs, dict) or RESERVED_TEMPLATE_KEYS & kwargs.keys():
+    if RESERVED_TEMPLATE_KEYS & (wanted.chat_template_kwargs or {}).keys():
         raise invalid("chat_template_kwargs", "must be an object without " + ", ".join(sorted(RESERVED_TEMPLATE_KEYS)))
     for name in ("tools", "response_format", "structured_outputs", "chat_template_kwargs", "metadata"):
         if _nesting_exceeds(body.get(name), MAX_NESTING):
@@ -157,47 +229,63 @@ def _check_response_format(wanted: dict | None) -> None:
     if kind not in ("text", "json_object", "json_schema"):
         raise invalid("response_format", "must have the type text, json_object or json_schema")
     if kind == "json_schema":
-        schema = wanted.get("json_schema")
-        if not isinstance(schema, dict) or not isinstance(schema.get("name"), str) or "schema" not in schema:
-            raise invalid("response_format", "of type json_schema needs `json_schema` with `name` and `schema`")
+        try:
+            JsonSchema.model_validate(wanted.get("json_schema"))
+        except ValidationError:
+            raise invalid(
+                "response_format", "of type json_schema needs `json_schema` with `name` and `schema`"
+            ) from None
 
 
 def _check_tools(wanted: ChatParameters) -> None:
     names = set()
     for place, tool in enumerate(wanted.tools or []):
-        function = tool.get("function")
-        if tool.get("type") != "function" or not isinstance(function, dict) or not function.get("name"):
-            raise invalid(f"tools[{place}]", 'must be {"type": "function", "function": {"name": ...}}')
-        names.add(function["name"])
+        try:
+            names.add(Tool.model_validate(tool).function.name)
+        except ValidationError:
+            shape = 'must be {"type": "function", "function": {"name": "...", "parameters": {...}}}'
+            raise invalid(f"tools[{place}]", shape) from None
     choice = wanted.tool_choice
     if choice in (None, "none"):
         return
     if not names:
         raise invalid("tool_choice", "is only allowed when `tools` are given")
     if isinstance(choice, dict):
-        function = choice.get("function")
+        function = choice.get("function") if choice.get("type") == "function" else None
         name = function.get("name") if isinstance(function, dict) else None
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             raise invalid("tool_choice", f"names the tool {str(name)[:100]!r}, which is not among `tools`")
 
 
 def _check_message(message: dict, place: str) -> None:
     role = "system" if message.get("role") == "developer" else message.get("role")
-    if role not in PARTS:
+    if not isinstance(role, str) or role not in PARTS:
         raise invalid(f"{place}.role", "must be developer, system, user, assistant or tool")
     content = message.get("content")
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
         raise invalid(f"{place}.tool_call_id", "is missing: it says which call this is the result of")
+    if role == "assistant":
+        _check_calls(message.get("tool_calls"), f"{place}.tool_calls")
     if (content is None and role == "assistant") or isinstance(content, str):
         return
     if not isinstance(content, list) or not content:
         raise invalid(f"{place}.content", "must be a string or a list of content parts")
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in PARTS[role]:
+        if not isinstance(kind, str) or kind not in PARTS[role]:
             raise invalid(f"{place}.content", f"has a part of type {str(kind)[:100]!r}, which this model cannot read")
         if not isinstance(part.get(kind), str):
             raise invalid(f"{place}.content", f"has a {kind} part without `{kind}`")
+
+
+def _check_calls(calls: object, place: str) -> None:
+    if calls is None:
+        return
+    for call in calls if isinstance(calls, list) else [None]:
+        function = call.get("function") if isinstance(call, dict) else None
+        texts = [call.get("id"), function.get("name"), function.get("arguments")] if isinstance(function, dict) else []
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise invalid(place, 'must be a list of {"id": ..., "function": {"name": ..., "arguments": "..."}}')
 
 
 def _nesting_exceeds(value: Any, limit: int) -> bool:

@@ -1,15 +1,19 @@
 """The handler of the engine's own model: hands requests to vLLM and its answers back, byte for byte where right."""
 
+import hashlib
+import json
 import re
 from collections.abc import AsyncIterator
 
 import aiohttp
 from fastapi.responses import Response, StreamingResponse
 
+from serving.access import identity
+from serving.api.charge import charge
 from serving.api.disconnect import while_connected
 from serving.api.errors import ApiError, engine_unavailable, from_engine
 from serving.api.models import ModelRequest
-from serving.api.stream import DONE, mend, whole_frames
+from serving.api.stream import DONE, UsageWatch, mend, usage_in, whole_frames
 from serving.engine import Engine
 
 CONTEXT_ERROR = re.compile(r"(?:maximum context length is|max_model_len=)\s*(\d+)")
@@ -63,26 +67,30 @@ class Upstream:
             raise engine_unavailable(self.engine.state.reason)
 
     async def _ask(self, request: ModelRequest) -> Response:
-        answer = await self._session.post(f"{self.engine.base_url}/{request.endpoint}", data=request.raw)
+        answer = await self._session.post(f"{self.engine.base_url}/{request.endpoint}", data=_for_engine(request))
         if answer.status == 200 and answer.content_type == "text/event-stream":
-            options = request.body.get("stream_options") or {}
-            frames = self._frames(answer, bool(options.get("include_usage")))
+            frames = self._frames(answer, request)
             return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         async with answer:
             content = await answer.read()
         if answer.status == 200:
+            _charge(request, usage_in(content) or {})
             return Response(content, media_type="application/json")
         raise await self._error(request, from_engine(answer.status, content))
 
-    async def _frames(self, answer: aiohttp.ClientResponse, include_usage: bool) -> AsyncIterator[bytes]:
+    async def _frames(self, answer: aiohttp.ClientResponse, request: ModelRequest) -> AsyncIterator[bytes]:
+        include_usage = _wants_usage(request)
+        watch = UsageWatch(hides=not include_usage)
         # Leaving this generator early, as a client's disconnect does, closes the connection: vLLM stops generating.
         async with answer:
             try:
                 async for frames in whole_frames(answer.content.iter_any()):
-                    yield mend(frames, include_usage)
+                    yield mend(watch.passing(frames), include_usage)
             except aiohttp.ClientError:
                 yield engine_unavailable("its engine died while it was answering").event()
                 yield DONE
+            finally:
+                _charge(request, watch.usage or _about(request, watch.chunks))
 
     async def _error(self, request: ModelRequest, error: ApiError) -> ApiError:
         """vLLM's refusal; when the context is exceeded, with the numbers that clients look for."""
@@ -113,3 +121,36 @@ class Upstream:
         url = self.engine.base_url.removesuffix("/v1") + "/tokenize"
         async with self._session.post(url, json={k: v for k, v in request.body.items() if k in fields}) as answer:
             return (await answer.json())["count"] if answer.status == 200 else None
+
+
+def _for_engine(request: ModelRequest) -> bytes:
+    """The request as the engine gets it: a stream tells its usage, and users do not share cached prompts.
+
+    How fast a prompt is read would tell others that somebody has asked the same before.
+    """
+    added = {}
+    if request.body.get("stream") and not _wants_usage(request):
+        added["stream_options"] = {"include_usage": True}
+    who = identity(request.http)
+    if who.key_id:
+        salt = f"{who.user_id}\n{request.body.get('cache_salt')}"
+        added["cache_salt"] = hashlib.sha256(salt.encode()).hexdigest()
+    if not added:
+        return request.raw
+    # Of a name that is given twice the last counts.
+    return request.raw.rstrip()[:-1] + b"," + json.dumps(added).encode()[1:]
+
+
+def _charge(request: ModelRequest, usage: dict) -> None:
+    http, model = request.http, request.body["model"]
+    http.app.state.metrics.tokens(model, usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+    charge(http, model, usage)
+
+
+def _wants_usage(request: ModelRequest) -> bool:
+    return bool((request.body.get("stream_options") or {}).get("include_usage"))
+
+
+def _about(request: ModelRequest, chunks: int) -> dict:
+    """The usage of a stream that was left before its end: a token has some four letters."""
+    return {"prompt_tokens": len(request.raw) // 4, "completion_tokens": chunks}

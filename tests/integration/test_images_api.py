@@ -38,7 +38,8 @@ def drawing(session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The API with an image engine that lets one request wait, and without a text engine."""
     folder = write_tiny_pipeline(tmp_path_factory.mktemp("models") / "tiny-pixels", "PixelPipeline")
     settings = read_settings(image_queue=1)
-    words = SimpleNamespace(base_url="http://127.0.0.1:9/v1", model_name="words", state=EngineState("starting", ""))
+    starting = EngineState("starting", "")
+    words = SimpleNamespace(base_url="http://127.0.0.1:9/v1", model_name="words", adapters=(), state=starting)
     with (
         ImageEngine(str(folder), queue=settings.image_queue) as engine,
         socket.create_server(("127.0.0.1", 0)) as claimed,

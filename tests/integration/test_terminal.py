@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from assistant.dialogue import Dialogue, Forgot, Text, TooLongError, ToolStep, Voice
+from assistant.dialogue import Dialogue, TooLongError
+from assistant.events import Forgot, Text, ToolStep
+from assistant.personas import Voice
 from prompts.library import persona
+from serving.api.errors import ApiError
 from tests.conftest import Api
 
 ROOT = Path(__file__).parents[2]
@@ -67,9 +70,9 @@ def screen(api: Api) -> Iterator[Screen]:
 
 
 @pytest.fixture
-def dialogue(api: Api, taught_model: Path) -> Iterator[Dialogue]:
+def dialogue(api: Api) -> Iterator[Dialogue]:
     with api.client() as client:
-        yield Dialogue(client, "taught", Voice.of(taught_model))
+        yield Dialogue(client, "taught", None)
 
 
 def test_a_question_on_standard_input_is_answered_once(api: Api) -> None:
@@ -145,9 +148,8 @@ def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(screen: Screen) -> None:
 
 def test_tool_results_are_part_of_the_history(dialogue: Dialogue) -> None:
     events = list(dialogue.answer("What is 12 * 7?"))
-    assert [event for event in events if isinstance(event, ToolStep)] == [
-        ToolStep("calculate", '{"expression": "12 * 7"}', "84")
-    ]
+    (step,) = [event.step for event in events if isinstance(event, ToolStep)]
+    assert (step["name"], step["arguments"], step["result"]) == ("calculate", '{"expression": "12 * 7"}', "84")
     assert "".join(event.text for event in events if isinstance(event, Text)) == "12 * 7 is 84."
     assert [message["role"] for message in dialogue.turns[0]] == ["user", "assistant", "tool", "assistant"]
 
@@ -170,13 +172,17 @@ def test_old_turns_are_dropped_when_the_context_is_full(dialogue: Dialogue) -> N
     assert all(turn[0]["content"] != "x" * 2000 for turn in dialogue.turns)
 
 
-def test_models_of_others_get_a_plain_prompt_and_tools_only_if_their_template_knows_them(
+def test_models_of_others_choose_their_persona_and_get_tools_if_their_template_knows_them(
     tiny_model: Path, taught_model: Path, tmp_path: Path
 ) -> None:
-    assert Voice.of(taught_model).system == persona()
-    assert len(Voice.of(taught_model).tools) == 4
-    assert Voice.of(tiny_model).system == persona("plain")
-    assert len(Voice.of(tiny_model).tools) == 4
-    assert Voice.of(None).tools == []
+    ours, theirs = Voice.of(taught_model), Voice.of(tiny_model)
+    assert ours.system("tutor", "Be rude.") == persona()
+    assert (len(ours.tools), ours.temperature) == (4, 0.0)
+    assert theirs.system(None, None) == persona("plain")
+    assert theirs.system("tutor", "Be brief.") == persona("tutor") + "\n\nBe brief."
+    assert (len(theirs.tools), theirs.temperature) == (4, None)
+    with pytest.raises(ApiError, match="no persona 'almanac'"):
+        theirs.system("almanac", None)
+    assert len(Voice.of(None).tools) == 4
     (tmp_path / "chat_template.jinja").write_text("{{ messages[0].content }}")
-    assert Voice.of(tmp_path).tools == []
+    assert Voice.of(tmp_path).tools == ()

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from serving.api.body import read_form, read_object
+from serving.api.charge import charge
 from serving.api.disconnect import while_connected
 from serving.api.errors import ApiError
 from serving.api.images import answers
@@ -70,13 +71,17 @@ async def _draw(request: Request, wanted: GenerationParameters, wish: DrawReques
     state = request.app.state
     await check_prompt(state.prompt_check, wanted.prompt)
     if wanted.stream:
-        return answers.streamed(await state.image_client.draw(wish), wish, family)
+        events = await state.image_client.draw(wish)
+        _charge(request, wish)
+        return answers.streamed(events, wish, family)
     files = None
     if wanted.response_format != "b64_json":
         files = answers.Files(state.image_store, str(request.base_url).rstrip("/"))
 
     async def whole() -> Response:
-        return await answers.whole(await state.image_client.draw(wish), files)
+        answer = await answers.whole(await state.image_client.draw(wish), files)
+        _charge(request, wish)
+        return answer
 
     try:
         return await while_connected(request, whole())
@@ -84,3 +89,9 @@ async def _draw(request: Request, wanted: GenerationParameters, wish: DrawReques
         # A client that tries again would have the same pictures drawn for nothing.
         headers = {"x-should-retry": "false"}
         raise ApiError(507, str(error), code="insufficient_storage", headers=headers) from None
+
+
+def _charge(request: Request, wish: DrawRequest) -> None:
+    state = request.app.state
+    state.metrics.pictures(wish.n)
+    charge(request, state.images.model_name, {}, wish.n)

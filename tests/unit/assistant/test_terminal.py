@@ -5,7 +5,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from assistant.dialogue import Dialogue, Voice
+from assistant.dialogue import Dialogue
 from assistant.terminal import Terminal
 from serving.serve import DEFAULT_MODEL
 
@@ -14,7 +14,7 @@ def opened(tmp_path, capsys, report, model="tiny"):
     client = OpenAI(base_url="http://127.0.0.1:9/v1", api_key="none")
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         keys.send_bytes(b"\x04")
-        Terminal(Dialogue(client, model, Voice.of(None)), tmp_path / "history", report).run()
+        Terminal(Dialogue(client, model, None), tmp_path / "history", report).run()
     return capsys.readouterr().out
 
 

@@ -1,13 +1,17 @@
+"""The tools that need nothing but their arguments, and what becomes of bad ones."""
+
+import asyncio
 from datetime import datetime
 
 import pytest
-from openai import OpenAI
+from starlette.datastructures import State
 
 from assistant.tools.calculate import CalculationError, calculate
+from assistant.tools.desk import Desk, Outcome
 from assistant.tools.now import now
-from assistant.tools.toolbox import Outcome, run_tool
+from assistant.tools.toolbox import run_tool
 
-NOBODY = OpenAI(base_url="http://127.0.0.1:9/v1", api_key="none")
+DESK = Desk(State(), documents=None, user_id="user", brief=False)
 
 
 @pytest.mark.parametrize(
@@ -71,27 +75,43 @@ def test_now_reads_like_a_sentence_in_any_locale() -> None:
     assert str(datetime.now().year) in now()
 
 
+def run(name: str, given: dict) -> Outcome:
+    return asyncio.run(run_tool(name, given, DESK))
+
+
 def test_what_tools_return_is_said_and_shown_alike() -> None:
-    assert run_tool("calculate", '{"expression": "6 * 7"}', NOBODY) == Outcome("42", "42")
-    assert run_tool("now", "", NOBODY) == Outcome(now(), now())
-    assert run_tool("search_documents", '{"query": "rent"}', NOBODY).said == "error: no documents are loaded"
+    assert run("calculate", {"expression": "6 * 7"}) == Outcome("42", "42")
+    assert run("now", {}) == Outcome(now(), now())
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "says"),
+    ("name", "given", "says"),
     [
-        ("calculate", '{"expression": ', "not valid JSON"),
-        ("calculate", "[1]", "needs an expression"),
-        ("calculate", '{"expression": 7}', "needs an expression"),
-        ("calculate", '{"expression": "1 / 0"}', "division by zero"),
-        ("format_disk", "{}", "no tool called format_disk"),
-        ("generate_image", "{}", "needs a prompt"),
-        ("generate_image", '{"prompt": 7}', "needs a prompt"),
-        ("generate_image", '{"prompt": " "}', "needs a prompt"),
+        ("calculate", {}, "calculate needs an expression"),
+        ("calculate", {"expression": 7}, "needs an expression"),
+        ("calculate", {"expression": "1 / 0"}, "division by zero"),
+        ("format_disk", {}, "no tool called format_disk"),
+        ("generate_image", {}, "generate_image needs a prompt"),
+        ("generate_image", {"prompt": 7}, "needs a prompt"),
+        ("generate_image", {"prompt": " "}, "needs a prompt"),
+        ("search_documents", {"text": "x"}, "search_documents needs a query"),
     ],
 )
-def test_bad_calls_are_told_to_the_model(name: str, arguments: str, says: str) -> None:
-    result = run_tool(name, arguments, NOBODY)
-    assert result == Outcome.same(result.said)
+def test_bad_calls_are_told_to_the_model(name: str, given: dict, says: str) -> None:
+    result = run(name, given)
+    assert result.failed
+    assert result.said == result.result
     assert result.said.startswith("error: ")
     assert says in result.said
+
+
+def test_an_outcome_is_kept_as_a_step() -> None:
+    assert run("calculate", {"expression": "1 / 0"}).step("calculate", "{}") == {
+        "name": "calculate",
+        "arguments": "{}",
+        "result": "error: division by zero",
+        "said": "error: division by zero",
+        "pictures": [],
+        "sources": [],
+        "failed": True,
+    }

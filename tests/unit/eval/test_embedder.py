@@ -11,11 +11,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from eval import validity
 from eval.data import Missing, public_path
-from eval.embedder import NO_EMBEDDER, Embedder, check_embedder_folder, default_embedder, load_embedder
+from eval.embedder import NO_EMBEDDER, Embedder, default_embedder, load_embedder
 from eval.figures import Figure, means
 from eval.records import Record
 from eval.replies import Answer
 from eval.scores.similarity import naming_the_embedder, rescaled_cosine, similarity
+from serving.embedder import check_embedder_folder
 from serving.errors import UserError
 from serving.model_folder import ModelFolderError
 

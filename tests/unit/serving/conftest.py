@@ -1,6 +1,7 @@
-"""A running image API for each test that asks for one."""
+"""Servers for the tests that ask for one: a running image API, and one whose guard is looked at."""
 
 import contextlib
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ import httpx
 import pytest
 
 from serving.api.app import build_api, guarded
+from serving.database import migrate
 from serving.server import HttpServer
 from serving.settings import read_settings
+from tests.unit.serving.guarded_house import House
 from tests.unit.serving.picture_api import PictureApi, engine
 from tests.unit.serving.picture_worker import PictureWorker
 
@@ -38,3 +41,19 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
 def served(start: Callable[..., PictureApi]) -> PictureApi:
     """An API that draws, with the settings as they are by default."""
     return start()
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the newest tables and nothing in them; copy it."""
+    file = tmp_path_factory.mktemp("empty") / "homegrown.db"
+    migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, empty_file: Path) -> Callable[..., House]:
+    """Makes a guarded server with the settings that are given, in a home of the test's own."""
+    monkeypatch.setenv("HOMEGROWN_HOME", str(tmp_path))
+    shutil.copy(empty_file, tmp_path / "homegrown.db")
+    return lambda **settings: House(read_settings(**settings))

@@ -39,7 +39,8 @@ class PictureApi:
 
 
 def engine(base_url: str, name: str) -> SimpleNamespace:
-    return SimpleNamespace(base_url=base_url, model_name=name, state=EngineState("ready", "the engine is ready"))
+    state = EngineState("ready", "the engine is ready")
+    return SimpleNamespace(base_url=base_url, model_name=name, adapters=(), state=state)
 
 
 def refusal(answer: httpx.Response, status: int, code: str | None, param: str | None = None) -> str:

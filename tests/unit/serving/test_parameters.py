@@ -9,6 +9,7 @@ from serving.api.parameters import MAX_NESTING, check_chat, check_completion
 USER = {"role": "user", "content": "hi"}
 CHAT = {"model": "m", "messages": [USER]}
 TOOLS = tool_schemas(("now",))
+CALL = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
 
 
 def nested(depth: int) -> dict:
@@ -35,7 +36,7 @@ ACCEPTED = {
     "tool history": {
         "messages": [
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "type": "function"}]},
+            {"role": "assistant", "content": None, "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "call_1", "content": "84"},
         ]
     },
@@ -49,6 +50,10 @@ REFUSED = {
     "no messages": ({"messages": []}, "messages"),
     "message is no object": ({"messages": ["hi"]}, "messages"),
     "unknown role": ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+    "role of no type": ({"messages": [{"role": [], "content": "x"}]}, "messages[0].role"),
+    "part of no type": ({"messages": [USER | {"content": [{"type": {}}]}]}, "messages[0].content"),
+    "calls of no type": ({"messages": [{"role": "assistant", "tool_calls": "x"}]}, "messages[0].tool_calls"),
+    "call of nothing": ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]}, "messages[0].tool_calls"),
     "user says nothing": ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
     "no parts": ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
     "picture": ({"messages": [USER, {"role": "user", "content": [{"type": "image_url"}]}]}, "messages[1].content"),
@@ -71,6 +76,10 @@ REFUSED = {
     "usage without stream": ({"stream_options": {"include_usage": True}}, "stream_options"),
     "no tools": ({"tools": []}, "tools"),
     "tool without name": ({"tools": [{"type": "function", "function": {}}]}, "tools[0]"),
+    "tool with many names": ({"tools": [{"type": "function", "function": {"name": ["f"]}}]}, "tools[0]"),
+    "choice of many": ({"tools": TOOLS, "tool_choice": {"function": {"name": ["now"]}}}, "tool_choice"),
+    "choice of no type": ({"tools": TOOLS, "tool_choice": {"function": {"name": "now"}}}, "tool_choice"),
+    "tool with odd strictness": ({"tools": [{"type": "function", "function": {"name": "f", "strict": 1}}]}, "tools[0]"),
     "choice without tools": ({"tool_choice": "required"}, "tool_choice"),
     "absent tool": ({"tools": TOOLS, "tool_choice": {"function": {"name": "fly"}}}, "tool_choice"),
     "format without schema": ({"response_format": {"type": "json_schema"}}, "response_format"),
@@ -78,6 +87,9 @@ REFUSED = {
     "deep schema": ({"response_format": schema(nested(MAX_NESTING + 1))}, "response_format"),
     "template from outside": ({"chat_template": "{{ 1 }}"}, "chat_template"),
     "reserved template key": ({"chat_template_kwargs": {"tokenize": True}}, "chat_template_kwargs"),
+    "salt of no grain": ({"cache_salt": ""}, "cache_salt"),
+    "tokens below none": ({"allowed_token_ids": [-1]}, "allowed_token_ids"),
+    "every probability": ({"prompt_logprobs": -1}, "prompt_logprobs"),
     "pickle": ({"prompt_embeds": "AAAA"}, "prompt_embeds"),
     "known, not honoured": ({"functions": [{"name": "f"}]}, "functions"),
     "sound": ({"modalities": ["audio"]}, "modalities"),
@@ -119,3 +131,11 @@ def test_prompts_of_no_kind(prompt: object) -> None:
     with pytest.raises(ApiError) as caught:
         check_completion({"model": "m", "prompt": prompt})
     assert caught.value.param == "prompt"
+
+
+def test_prompts_and_answers_to_each_are_limited_together() -> None:
+    check_completion({"model": "m", "prompt": ["a"] * 64, "n": 2})
+    check_completion({"model": "m", "prompt": [1] * 64, "n": 128})
+    with pytest.raises(ApiError) as caught:
+        check_completion({"model": "m", "prompt": ["a"] * 64, "n": 3})
+    assert caught.value.param == "n"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from serving.api.stream import DONE, mend, whole_frames
+from serving.api.stream import DONE, UsageWatch, mend, usage_in, whole_frames
 
 ROLE = b'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
 TEXT = 'data: {"id":"1","choices":[{"index":0,"delta":{"content":"né"},"finish_reason":null}]}\n\n'.encode()
@@ -64,3 +64,27 @@ def test_an_error_in_the_stream_gets_the_shape_that_clients_know() -> None:
     (chunk,) = chunks(mend(frame, include_usage=False))
     assert chunk["error"]["type"] == "server_error"
     assert chunk["error"]["code"] == "engine_unavailable"
+
+
+def test_usage_that_was_not_asked_for_is_seen_and_hidden() -> None:
+    watch = UsageWatch(hides=True)
+    assert watch.passing(ROLE + TEXT) == ROLE + TEXT
+    assert (watch.chunks, watch.usage) == (2, None)
+    assert watch.passing(LAST + USAGE + DONE) == LAST + DONE
+    assert watch.usage == {"total_tokens": 3}
+    assert UsageWatch(hides=True).passing(USAGE) == b""
+
+
+def test_usage_that_was_asked_for_passes() -> None:
+    watch = UsageWatch(hides=False)
+    assert watch.passing(LAST + USAGE + DONE) == LAST + USAGE + DONE
+    assert watch.usage == {"total_tokens": 3}
+
+
+def test_usage_is_read_out_of_a_whole_answer_whatever_its_text_says() -> None:
+    told = {"prompt_tokens": 3, "details": {"cached": 1}}
+    said = [{"message": {"content": '"usage":{"prompt_tokens":9}'}}]
+    for answer in ({"choices": said, "usage": told, "prompt_logprobs": None}, {"usage": told, "choices": said}):
+        assert usage_in(json.dumps(answer, separators=(",", ":")).encode()) == told
+        assert usage_in(json.dumps(answer).encode()) == told
+    assert usage_in(json.dumps({"choices": said}, separators=(",", ":")).encode()) is None
