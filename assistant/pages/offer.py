@@ -1,0 +1,65 @@
+"""What there is to choose from on the page: models and personas."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+
+from starlette.datastructures import State
+
+from assistant.pages.bodies import MAX_QUESTION
+from assistant.personas import Voice
+from assistant.served_model import NAME as ASSISTANT
+from prompts.library import Persona, personas
+from serving.api.errors import ApiError, unknown_model
+from serving.engine import Engine
+from serving.model_folder import read_lineage
+from serving.text_engine import TextEngine
+
+
+def offer(state: State) -> dict:
+    """Models, personas, what holds for an answer where nothing is chosen, and limits. Blocks."""
+    voice = Voice.behind(state.upstream.engine)
+    return {
+        "models": [
+            {"id": name, "kind": kind, "version": model_version(state, name)} for name, kind in kinds(state).items()
+        ],
+        "personas": [asdict(persona) for persona in choice_of_personas(state)],
+        "defaults": {"model": default_model(state), "temperature": voice.temperature, "tools": True},
+        "limits": {"question_chars": MAX_QUESTION, "body_bytes": state.max_body_bytes},
+        "version": version("homegrown"),
+    }
+
+
+def kinds(state: State) -> dict[str, str]:
+    """Every model by name: assistant, raw, adapter or image; those that only others ask for are left out."""
+    engine = state.upstream.engine
+    known = {ASSISTANT: "assistant", engine.model_name: "raw"} | dict.fromkeys(engine.adapters, "adapter")
+    if state.images:
+        known[state.images.model_name] = "image"
+    offered = [card["id"] for card in state.models.cards()]
+    return {name: kind for name, kind in known.items() if name in offered}
+
+
+def default_model(state: State) -> str:
+    """Who answers when nobody is chosen."""
+    return next(iter(kinds(state)))
+
+
+def choice_of_personas(state: State) -> tuple[Persona, ...]:
+    """Personas to choose from; none for a model that was trained for one."""
+    return () if Voice.behind(state.upstream.engine).is_small else personas()
+
+
+def check(state: State, model: str | None, chosen: str | None) -> None:
+    """Raise `ApiError` unless these can be chosen for a conversation; None is always a choice."""
+    if model is not None and kinds(state).get(model) not in ("assistant", "raw", "adapter"):
+        raise unknown_model(model)
+    if chosen is not None and chosen not in [persona.id for persona in choice_of_personas(state)]:
+        raise ApiError(400, "There is no such persona here.", param="persona", code="invalid_value")
+
+
+def model_version(state: State, model: str) -> str | None:
+    """When the weights behind a model were made, as far as its folder tells."""
+    engine: Engine | None = state.images if kinds(state).get(model) == "image" else state.upstream.engine
+    if isinstance(engine, TextEngine) and (engine.folder / "lineage.json").is_file():
+        return read_lineage(engine.folder).created
+    return None
