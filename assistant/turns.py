@@ -15,6 +15,7 @@ from serving.database import utcnow
 from serving.logs import log
 
 SAVE_EVERY_S = 1.0
+LAST_TRIES = 60
 
 
 @dataclass
@@ -92,11 +93,7 @@ class Turns:
         async with turn.rendering:  # a thread that renders goes on when it is cancelled
             rendering.cancel()
         turn.end(*_outcome(running))
-        try:
-            await self._save(running)
-        except Exception:
-            log.exception("turn_not_saved")
-            turn.end("failed", ApiError(500, "The answer could not be saved.", code="not_saved"))
+        await self._save_at_last(running)
         del self._running[turn.message_id]
         turn.close()
         running.on_end(turn)
@@ -111,6 +108,16 @@ class Turns:
                         await self._save(running)
                     except Exception:
                         log.exception("turn_not_saved")
+
+    async def _save_at_last(self, running: _Running) -> None:
+        """Nobody hears of an end that is not saved; a database that is away for a minute loses nothing."""
+        for _ in range(LAST_TRIES):
+            try:
+                return await self._save(running)
+            except Exception:
+                log.exception("turn_not_saved")
+            await asyncio.sleep(SAVE_EVERY_S)
+        running.turn.end("failed", ApiError(500, "The answer could not be saved.", code="not_saved"))
 
     async def _save(self, running: _Running) -> None:
         async with running.saving:

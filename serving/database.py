@@ -1,5 +1,6 @@
 """The one database of all rooms, SQLite or PostgreSQL: rooms declare their tables on `Base` and work in sessions."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,9 @@ from serving.home import home
 from serving.settings import ServingSettings, read_settings
 
 BUSY_MS = 30_000
+CONNECTIONS = 16
+# How long a transaction waits for a connection.
+PATIENCE_S = 60
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number will do, as long as every Homegrown takes the same.
 MIGRATION_LOCK = 0x686F6D65
@@ -80,7 +84,15 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        self._engine = create_async_engine(
+            url,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=PATIENCE_S,
+            pool_pre_ping=not is_sqlite(url),
+        )
+        # SQLite lets in one writer and starves some of those who wait: here they stand in line, without a connection.
+        self._writers = asyncio.Semaphore(1 if is_sqlite(url) else CONNECTIONS)
         prepare(self._engine.sync_engine)
         self._writing = async_sessionmaker(self._engine, expire_on_commit=False)
         reading = self._engine.execution_options(sqlite_begin="DEFERRED")
@@ -92,7 +104,7 @@ class Database:
 
         SQLite lets in one at a time, so keep it short and wait for nothing else inside.
         """
-        async with self._writing.begin() as session:
+        async with self._writers, self._writing.begin() as session:
             yield session
 
     @asynccontextmanager

@@ -23,25 +23,17 @@ def offer(state: State) -> dict:
             {"id": name, "kind": kind, "version": model_version(state, name)} for name, kind in kinds(state).items()
         ],
         "personas": [asdict(persona) for persona in choice_of_personas(state)],
-        "defaults": {"model": default_model(state), "temperature": voice.temperature, "tools": True},
+        "defaults": {"model": ASSISTANT, "temperature": voice.temperature, "tools": True},
         "limits": {"question_chars": MAX_QUESTION, "body_bytes": state.max_body_bytes},
         "version": version("homegrown"),
     }
 
 
 def kinds(state: State) -> dict[str, str]:
-    """Every model by name: assistant, raw, adapter or image; those that only others ask for are left out."""
+    """Every model that a person may know by name: assistant, raw, adapter or image."""
     engine = state.upstream.engine
-    known = {ASSISTANT: "assistant", engine.model_name: "raw"} | dict.fromkeys(engine.adapters, "adapter")
-    if state.images:
-        known[state.images.model_name] = "image"
-    offered = [card["id"] for card in state.models.cards()]
-    return {name: kind for name, kind in known.items() if name in offered}
-
-
-def default_model(state: State) -> str:
-    """Who answers when nobody is chosen."""
-    return next(iter(kinds(state)))
+    images = {state.images.model_name: "image"} if state.images else {}
+    return {ASSISTANT: "assistant", engine.model_name: "raw"} | dict.fromkeys(engine.adapters, "adapter") | images
 
 
 def choice_of_personas(state: State) -> tuple[Persona, ...]:

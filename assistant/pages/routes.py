@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from assistant.conversation_export import export_json, export_markdown
 from assistant.pages import bodies, offer
 from assistant.pages.views import shown_conversation, shown_summary
+from assistant.served_model import NAME as ASSISTANT
 from serving.access import identity
 from serving.api.errors import ApiError
 
@@ -41,7 +42,7 @@ async def create_conversation(request: Request) -> JSONResponse:
     """An empty conversation."""
     wanted = await bodies.read(request, bodies.NewConversation)
     state = request.app.state
-    model = wanted.model or offer.default_model(state)
+    model = wanted.model or ASSISTANT
     await asyncio.to_thread(offer.check, state, model, wanted.persona)
     made = await state.conversations.create(
         identity(request).user_id,

@@ -22,7 +22,7 @@ from serving.images.model import Caption, CaptionEncoder, PixelTransformer
 
 STEPS = 8
 NO_GUIDANCE, NEGATIVE_GUIDANCE = 1.0, 1.25
-VARIETY = 0.4
+VARIETY = 0.35
 # Predictions may leave the range of colours a little, so that guidance can reach pure white and black.
 BOUND = 1.1
 

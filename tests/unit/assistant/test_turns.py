@@ -275,3 +275,28 @@ async def test_nothing_is_rendered_while_nobody_watches() -> None:
     async with turn.followed() as follower:
         assert follower.unread()[0].data["html"] == "<p>word word word word word</p>\n"
     rendering.cancel()
+
+
+class Forgetful(Conversations):
+    """Its database is away for a while."""
+
+    def __init__(self, conversations: Conversations, failures: int) -> None:
+        self.__dict__ = conversations.__dict__
+        self.failures = failures
+
+    async def save(self, message_id: str, **fields: object) -> bool:
+        if fields["state"] != "running" and self.failures:
+            self.failures -= 1
+            raise ConnectionError("the database is away")
+        return await super().save(message_id, **fields)
+
+
+async def test_an_end_is_told_when_it_is_saved(conversations: Conversations, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assistant.turns.SAVE_EVERY_S", 0.01)
+    forgetful, script = Forgetful(conversations, failures=3), Script()
+    async with Turns(forgetful) as turns:
+        answer = await begin(conversations, turns, script())
+        script.say(Text("all of it"), None)
+        await ended(turns, answer)
+        kept = await conversations.message(ADA, answer.id)
+    assert (kept.content, kept.state, forgetful.failures) == ("all of it", "done", 0)
