@@ -93,7 +93,7 @@ def test_what_cannot_be_answered_is_one_sentence(api: Api) -> None:
         ("", ("--url", api.url), 2, "No question came"),
         ("x" * 2000, ("--url", api.url), 2, "longer than the model's context"),
         ("hi", ("--url", "http://127.0.0.1:9"), 4, "No engine answers"),
-        ("hi", ("other", "--url", api.url), 4, "serves taught, not other"),
+        ("hi", ("other", "--url", api.url), 4, "serves taught, assistant, not other"),
     ):
         answered = ask(question, *flags)
         assert (answered.returncode, answered.stdout) == (code, "")
