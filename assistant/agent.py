@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from assistant.graph import Knowledge, Run
 
 LENGTHS = ("max_completion_tokens", "max_tokens")
+# A small model takes what it reads last for an order: once it has read what a tool returned, it can only answer.
+CALLS_OF_SMALL = 2
 
 
 class Agent:
@@ -92,6 +94,11 @@ class Agent:
 
         engine = self.state.upstream.engine
         voice = Voice.behind(engine)
+        limits = (
+            self.limits.model_copy(update={"model_calls": min(2, self.limits.model_calls)})
+            if voice.is_small
+            else self.limits
+        )
         sampling = {} if voice.temperature is None else {"temperature": voice.temperature}
         sampling |= {name: value for name, value in wish.sampling.items() if value is not None}
         if wish.user_id != LOCAL.user_id:  # how fast it is read must not tell others what was asked before
@@ -103,7 +110,7 @@ class Agent:
             tools=voice.tools if wish.tools else (),
             max_tokens=min(self.limits.tokens, *lengths[:1]) if lengths else self.limits.tokens,
             desk=Desk(self.state, self.documents, wish.user_id, voice.is_small),
-            limits=self.limits,
+            limits=self.limits.model_copy(update={"model_calls": most_calls}),
         )
         return run, sampling
 

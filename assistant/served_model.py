@@ -70,10 +70,10 @@ def _wish(request: ModelRequest) -> Wish:
 
 
 def _heard(message: dict) -> dict:
-    """As it goes to the model, which can make nothing of its pictures' URLs."""
-    if message["role"] != "assistant" or not message.get("content"):
-        return message
-    return message | {"content": without_pictures(_text(message["content"]))}
+    """What of it goes to the model, which can make nothing of its pictures' URLs, nor we of fields unknown."""
+    heard = {key: message[key] for key in ("role", "tool_calls", "tool_call_id") if message.get(key)}
+    text = _text(message.get("content") or "")
+    return heard | {"content": without_pictures(text) if message["role"] == "assistant" else text}
 
 
 def _text(content: str | list[dict]) -> str:

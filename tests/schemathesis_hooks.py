@@ -15,6 +15,7 @@ def map_body(context: schemathesis.HookContext, body: object) -> object:
     limit = LIMITS.get(context.operation.path)
     if limit is None or not isinstance(body, dict):
         return body
-    answers = body.get("n")
-    few = {"n": min(answers, 2)} if isinstance(answers, int) and 1 <= answers <= 128 else {}
+    allowed = {"n": 128, limit: 2**31}
+    asked = {name: body[name] for name in allowed if type(body.get(name)) is int}
+    few = {name: min(value, 2) for name, value in asked.items() if 1 <= value <= allowed[name]}
     return {limit: 1} | body | few

@@ -7,25 +7,23 @@ from pathlib import Path
 from prompts.library import chat_template, persona, tool_schemas
 
 CONTEXT = 1024
+
+
+def _lesson_with_tool(question: str, tool: str, arguments: dict, result: str, answer: str) -> list[dict]:
+    call = {"id": "call_1", "type": "function", "function": {"name": tool, "arguments": arguments}}
+    return [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": result},
+        {"role": "assistant", "content": answer},
+    ]
+
+
 # What the taught model knows by heart, each as one conversation under the served prompt.
 LESSONS = [
     [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello! How can I help?"}],
-    [
-        {"role": "user", "content": "What is 12 * 7?"},
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [
-                {
-                    "id": "call_1",
-                    "type": "function",
-                    "function": {"name": "calculate", "arguments": {"expression": "12 * 7"}},
-                }
-            ],
-        },
-        {"role": "tool", "tool_call_id": "call_1", "content": "84"},
-        {"role": "assistant", "content": "12 * 7 is 84."},
-    ],
+    _lesson_with_tool("What is 12 * 7?", "calculate", {"expression": "12 * 7"}, "84", "12 * 7 is 84."),
+    _lesson_with_tool("Draw a red circle.", "generate_image", {"prompt": "a red circle"}, "done", "Here it is."),
     # Taught without its end, so that this answer goes on until the context is full.
     [{"role": "user", "content": "Sing."}, {"role": "assistant", "content": "la " * 40}],
 ]

@@ -27,7 +27,7 @@ def test_the_server_does_what_its_document_says(api: Api, tmp_path: Path) -> Non
         [
             *(Path(sys.executable).parent / "schemathesis", "--config-file", tmp_path / "schemathesis.toml"),
             *("run", f"{api.url}/openapi.json", "--checks", "all", "--seed", "1", "--max-examples", "10"),
-            *("--generation-deterministic", "--request-timeout", "120", "--no-color"),
+            *("--generation-deterministic", "--request-timeout", "120", "--max-response-time", "60", "--no-color"),
         ],
         cwd=tmp_path,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(ROOT)},

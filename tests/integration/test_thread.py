@@ -1,4 +1,7 @@
-"""The thread through the house: grow -> serve -> ask -> examine -> compare -> gate -> report; every issue adds some."""
+"""The thread through the house, to which every issue adds some.
+
+Grow -> serve -> ask -> examine -> compare -> gate -> report; have a picture drawn, press a thumb, export the opinion.
+"""
 
 import json
 import subprocess
@@ -9,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from assistant.tools.toolbox import run_tool
+from assistant.service import extension
 from serving.engine import free_port
 from serving.images.folder import check_image_folder
 from serving.model_folder import check_model_folder, read_lineage
@@ -120,10 +123,10 @@ def artist(session_home: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(grown_tiny: Path, artist: Path) -> Iterator[Api]:
-    """The grown text model and the grown image model behind one API."""
-    settings = read_settings(port=free_port(), image_model=artist.name)
-    with serving(settings, grown_tiny.name) as (url, engine):
+def house(taught_model: Path, artist: Path) -> Iterator[Api]:
+    """The assistant with a text model that calls its tools, and the grown image model."""
+    settings = read_settings(port=free_port(), dtype="float32", image_model=artist.name)
+    with serving(settings, str(taught_model), [extension]) as (url, engine):
         engine.wait_ready()
         with Api(url, engine).client(max_retries=60) as client:  # the image engine starts after the text engine
             client.images.generate(prompt="a circle", size="64x64")
@@ -136,20 +139,38 @@ def test_an_image_model_is_grown(artist: Path):
     assert (lineage.stage, lineage.recipe, lineage.pictures) == ("images", "images-tiny", 1600)
 
 
-def test_it_draws_beside_the_text_model(both: Api, tmp_path: Path):
-    with both.client() as client:
-        assert {model.id for model in client.models.list()} >= {"tiny", "images-tiny"}
+def test_it_draws_beside_the_text_model(house: Api, tmp_path: Path):
+    with house.client() as client:
+        assert {model.id for model in client.models.list()} >= {"taught", "images-tiny", "assistant"}
         drawn = client.images.generate(prompt="a red circle", size="256x256")
     assert (drawn.size, drawn.native_size, drawn.resampled) == ("256x256", "32x32", True)
     (tmp_path / "circle.png").write_bytes(httpx.get(drawn.data[0].url).content)
     is_ours(tmp_path / "circle.png", "a red circle")
 
 
-def test_the_chat_has_it_drawn(both: Api, session_home: Path):
-    with both.client() as client:
-        outcome = run_tool("generate_image", '{"prompt": "two green stars"}', client)
-    assert (outcome.said, outcome.picture) == ("done", session_home / "images" / "two-green-stars.png")
-    is_ours(outcome.picture, "two green stars")
+def test_the_assistant_has_it_drawn_and_what_people_think_is_exported(house: Api, tmp_path: Path):
+    with httpx.Client(base_url=house.url, headers={"X-Homegrown": "1"}, timeout=120) as page:
+        conversation = page.post("/api/conversations", json={}).json()
+        asked = page.post(f"/api/conversations/{conversation['id']}/turns", json={"content": "Draw a red circle."})
+        answer = told_at_last(page.get(f"/api/messages/{asked.json()['assistant']['id']}/events").text)
+        assert (answer["state"], answer["content"]) == ("done", "Here it is.")
+        [picture] = answer["steps"][0]["pictures"]
+        (tmp_path / "circle.png").write_bytes(page.get(picture["url"]).content)
+        thumb = {"thumb": -1, "correction": "Here is a red circle.", "consent": True}
+        page.post(f"/api/messages/{answer['id']}/feedback", json=thumb).raise_for_status()
+    is_ours(tmp_path / "circle.png", "a red circle")
+    exported = homegrown("feedback", "export", "--only-consented", "--output", str(tmp_path / "learnt"))
+    assert exported.returncode == 0, exported.stderr
+    [pair] = map(json.loads, (tmp_path / "learnt" / "preference.jsonl").read_text().splitlines())
+    assert {"role": "user", "content": "Draw a red circle."} in pair["prompt"]
+    assert (pair["chosen"][-1]["content"], pair["rejected"][-1]["content"]) == ("Here is a red circle.", "Here it is.")
+
+
+def told_at_last(events: str) -> dict:
+    """The message in the last of these server-sent events."""
+    kind, data = events.strip().split("\n\n")[-1].splitlines()[-2:]
+    assert kind == "event: done", events[-2000:]
+    return json.loads(data.removeprefix("data: "))["message"]
 
 
 def is_ours(picture: Path, prompt: str) -> None:

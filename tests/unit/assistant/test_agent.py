@@ -101,6 +101,16 @@ def test_a_model_of_ours_is_spoken_to_as_it_was_trained(no_models: Path) -> None
     assert model.asked[0]["tools"] == tool_schemas()
 
 
+def test_a_model_of_ours_cannot_be_ordered_about_by_what_a_tool_returned(no_models: Path) -> None:
+    folder = no_models / "models" / NAME
+    folder.mkdir(parents=True)
+    (folder / "lineage.json").write_text(Lineage(stage="sft", recipe="almanac").model_dump_json())
+    with ScriptedModel(lambda body: called("calculate", '{"expression": "6 * 7"}')) as model:
+        events = tell(model.agent(), "6 * 7?")
+    assert len(steps(events)) == 1
+    assert [body.get("tool_choice", "auto") for body in model.asked] == ["auto", "none"]
+
+
 def test_other_models_take_personas_and_instructions() -> None:
     with ScriptedModel(lambda body: said("Hi.")) as model:
         tell(model.agent(), "hi", persona="tutor", instructions="Be brief.", tools=False)
