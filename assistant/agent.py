@@ -94,11 +94,7 @@ class Agent:
 
         engine = self.state.upstream.engine
         voice = Voice.behind(engine)
-        limits = (
-            self.limits.model_copy(update={"model_calls": min(2, self.limits.model_calls)})
-            if voice.is_small
-            else self.limits
-        )
+        most_calls = min(self.limits.model_calls, CALLS_OF_SMALL) if voice.is_small else self.limits.model_calls
         sampling = {} if voice.temperature is None else {"temperature": voice.temperature}
         sampling |= {name: value for name, value in wish.sampling.items() if value is not None}
         if wish.user_id != LOCAL.user_id:  # how fast it is read must not tell others what was asked before
