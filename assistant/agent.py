@@ -107,6 +107,7 @@ class Agent:
             max_tokens=min(self.limits.tokens, *lengths[:1]) if lengths else self.limits.tokens,
             desk=Desk(self.state, self.documents, wish.user_id, voice.is_small),
             limits=self.limits.model_copy(update={"model_calls": most_calls}),
+            may_draw=wish.may_draw,
         )
         return run, sampling
 

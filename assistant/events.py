@@ -20,6 +20,8 @@ class Wish:
     instructions: str | None = None
     sampling: dict = field(default_factory=dict)
     tools: bool = True
+    may_draw: bool = True
+    """Whether whoever asks may have pictures drawn."""
 
 
 class Picture(TypedDict):

@@ -25,6 +25,7 @@ from assistant.limits import Limits
 from assistant.tools.desk import Desk, Outcome, ToolError
 from assistant.tools.toolbox import run_tool
 
+DRAWING = "generate_image"
 CONTEXT = re.compile(r"maximum context length is (\d+)")
 NO_TOOLS = re.compile(r"tool choice|tool-call-parser|not support.{0,20}tool", re.IGNORECASE)
 
@@ -49,6 +50,7 @@ class Run:
     max_tokens: int
     desk: Desk
     limits: Limits
+    may_draw: bool = True
     model_calls: int = 0
     tool_calls: Counter[str] = field(default_factory=Counter)
     unreadable: set[str] = field(default_factory=set)
@@ -91,6 +93,8 @@ class Run:
             raise ToolError("the arguments are not valid JSON")
         if name not in [tool["function"]["name"] for tool in self.tools]:
             raise ToolError(f"there is no tool called {name[:50]}")
+        if name == DRAWING and not self.may_draw:
+            raise ToolError("this is not possible right now", "this key lacks the scope `images`")
         self.tool_calls[name] += 1
         if self.tool_calls.total() > self.limits.tool_calls or self.tool_calls[name] > self.limits.calls_per_tool:
             raise ToolError("this is not possible right now", "this answer has used its tools too often")

@@ -61,8 +61,10 @@ def _wish(request: ModelRequest) -> Wish:
         message = "There is nothing to answer: `messages` needs one that is not the system's."
         raise ApiError(400, message, param="messages", code="invalid_value")
     instructions = [_text(message["content"]) for message in said if message["role"] == "system"]
+    who = identity(request.http)
     return Wish(
-        user_id=identity(request.http).user_id,
+        user_id=who.user_id,
+        may_draw="images" in who.scopes,
         messages=messages,
         instructions="\n\n".join(instructions) or None,
         sampling={name: value for name, value in request.body.items() if name in SAMPLING},

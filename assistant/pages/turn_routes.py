@@ -17,6 +17,7 @@ from assistant.tables import Message
 from serving.access import identity
 from serving.api.charge import charge
 from serving.api.errors import ApiError
+from serving.api.guard import require_scope
 
 TITLE_CHARS = 60
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -56,6 +57,7 @@ async def regenerate(request: Request, message_id: str) -> JSONResponse:
 @router.post("/messages/{message_id}/draw-again", status_code=202)
 async def draw_again(request: Request, message_id: str) -> JSONResponse:
     """The same answer beside this one, with another picture in one of its steps."""
+    require_scope(identity(request), "images")
     wanted = await bodies.read(request, bodies.DrawAgain)
     _, message = await _find_answer(request, message_id)
     if not any(step["pictures"] for step in message.steps[wanted.step : wanted.step + 1]):
@@ -130,8 +132,10 @@ async def _answer(
     conversation = view.conversation
     settings = conversation.settings | (sampling or {})
     is_agent = conversation.model == ASSISTANT
+    who = identity(request)
     wish = Wish(
-        user_id=identity(request).user_id,
+        user_id=who.user_id,
+        may_draw="images" in who.scopes,
         messages=as_openai(path),
         model=None if is_agent else conversation.model,
         persona=conversation.persona,

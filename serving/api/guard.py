@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.access import INTERNAL, Access, Admission, is_loopback
+from serving.access import INTERNAL, Access, Admission, Identity, is_loopback
 from serving.api.errors import RETRY_AFTER_S, ApiError
 from serving.images import store
 from serving.limits import Limiter
@@ -79,8 +79,8 @@ class Guard:
             check_same_origin(headers)
             _check_own_page(path, headers)
         needed = next(needed for start, needed in SCOPES if path.startswith(start))
-        if needed and needed not in who.scopes:
-            raise ApiError(403, f"This key lacks the scope `{needed}`.", code="insufficient_permissions")
+        if needed:
+            require_scope(who, needed)
         scope.setdefault("state", {})["identity"] = who
         self._ledger.touch(who)
         if who is INTERNAL or scope["method"] != "POST" or not METERED.fullmatch(path):
@@ -105,6 +105,12 @@ class Guard:
                 "list its name in HOMEGROWN_ALLOWED_HOSTS."
             )
             raise ApiError(403, message, code="host_not_allowed")
+
+
+def require_scope(who: Identity, scope: str) -> None:
+    """Raise `ApiError` 403 unless the key allows it."""
+    if scope not in who.scopes:
+        raise ApiError(403, f"This key lacks the scope `{scope}`.", code="insufficient_permissions")
 
 
 def unauthorized() -> ApiError:

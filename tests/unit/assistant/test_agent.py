@@ -111,6 +111,19 @@ def test_a_model_of_ours_cannot_be_ordered_about_by_what_a_tool_returned(no_mode
     assert [body.get("tool_choice", "auto") for body in model.asked] == ["auto", "none"]
 
 
+def test_who_may_not_draw_gets_no_pictures() -> None:
+    def draws(body: dict) -> list[dict]:
+        last = body["messages"][-1]
+        return said(last["content"]) if last["role"] == "tool" else called("generate_image", '{"prompt": "a boat"}')
+
+    with ScriptedModel(draws) as model:
+        events = tell(model.agent(), "draw a boat", may_draw=False)
+    [step] = steps(events)
+    assert step["failed"]
+    assert "lacks the scope" in step["result"]
+    assert text(events) == "error: this is not possible right now"
+
+
 def test_other_models_take_personas_and_instructions() -> None:
     with ScriptedModel(lambda body: said("Hi.")) as model:
         tell(model.agent(), "hi", persona="tutor", instructions="Be brief.", tools=False)
