@@ -1,5 +1,6 @@
 """What a request may ask for: OpenAI's parameters with their bounds, and vLLM's extras by name."""
 
+import json
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -284,8 +285,16 @@ def _check_calls(calls: object, place: str) -> None:
     for call in calls if isinstance(calls, list) else [None]:
         function = call.get("function") if isinstance(call, dict) else None
         texts = [call.get("id"), function.get("name"), function.get("arguments")] if isinstance(function, dict) else []
-        if not texts or not all(isinstance(text, str) for text in texts):
-            raise invalid(place, 'must be a list of {"id": ..., "function": {"name": ..., "arguments": "..."}}')
+        if not texts or not all(isinstance(text, str) for text in texts) or not _is_object(function["arguments"]):
+            raise invalid(place, 'must be a list of {"id": "...", "function": {"name": "...", "arguments": "{...}"}}')
+
+
+def _is_object(arguments: str) -> bool:
+    """Whether it is JSON that a chat template can write out; some clients send nothing for no arguments."""
+    try:
+        return not arguments or isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _nesting_exceeds(value: Any, limit: int) -> bool:

@@ -76,8 +76,8 @@ def test_stopping_stops_the_engine(api: Api, http: httpx.Client) -> None:
 
 def test_an_engine_that_is_killed_leaves_what_was_said(api: Api, http: httpx.Client) -> None:
     """Keep it last: the engine needs a while to come back."""
-    answer, following = sung(http)
     (core,) = [pid for pid in descendants(os.getpid()) if "EngineCore" in command_line(pid)]
+    answer, following = sung(http)
     os.kill(core, signal.SIGKILL)
     name, data = list(following)[-1]
     assert (name, data["message"]["state"]) == ("error", "failed")

@@ -9,7 +9,6 @@ from serving.api.parameters import MAX_NESTING, check_chat, check_completion
 USER = {"role": "user", "content": "hi"}
 CHAT = {"model": "m", "messages": [USER]}
 TOOLS = tool_schemas(("now",))
-CALL = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
 
 
 def nested(depth: int) -> dict:
@@ -17,6 +16,10 @@ def nested(depth: int) -> dict:
     for _ in range(depth):
         value = {"items": value}
     return value
+
+
+def called(arguments: str) -> dict:
+    return {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": arguments}}
 
 
 def schema(inner: dict) -> dict:
@@ -36,7 +39,7 @@ ACCEPTED = {
     "tool history": {
         "messages": [
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "assistant", "content": None, "tool_calls": [called("{}"), called("")]},
             {"role": "tool", "tool_call_id": "call_1", "content": "84"},
         ]
     },
@@ -53,6 +56,14 @@ REFUSED = {
     "role of no type": ({"messages": [{"role": [], "content": "x"}]}, "messages[0].role"),
     "part of no type": ({"messages": [USER | {"content": [{"type": {}}]}]}, "messages[0].content"),
     "calls of no type": ({"messages": [{"role": "assistant", "tool_calls": "x"}]}, "messages[0].tool_calls"),
+    "arguments that are no JSON": (
+        {"messages": [{"role": "assistant", "tool_calls": [called("{")]}]},
+        "messages[0].tool_calls",
+    ),
+    "arguments without names": (
+        {"messages": [{"role": "assistant", "tool_calls": [called("[1]")]}]},
+        "messages[0].tool_calls",
+    ),
     "call of nothing": ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]}, "messages[0].tool_calls"),
     "user says nothing": ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
     "no parts": ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
