@@ -75,14 +75,15 @@ def _heard(message: dict) -> dict:
     """What of it goes to the model, which can make nothing of its pictures' URLs, nor we of fields unknown."""
     heard = {key: message[key] for key in ("role", "tool_call_id") if key in message}
     if calls := message.get("tool_calls"):
-        heard["tool_calls"] = [_call(call["id"], **call["function"]) for call in calls]
+        heard["tool_calls"] = [_call(call["id"], call["function"]) for call in calls]
     text = _text(message.get("content") or "")
     return heard | {"content": without_pictures(text) if message["role"] == "assistant" else text}
 
 
-def _call(call_id: str, name: str, arguments: str, **_: object) -> dict:
+def _call(call_id: str, function: dict) -> dict:
     """With the arguments that a client leaves out where there are none."""
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+    called = {"name": function["name"], "arguments": function["arguments"] or "{}"}
+    return {"id": call_id, "type": "function", "function": called}
 
 
 def _text(content: str | list[dict]) -> str:

@@ -38,6 +38,11 @@ def sung(http: httpx.Client) -> tuple[str, Iterator[tuple[str, dict]]]:
     raise AssertionError("nothing was sung")
 
 
+def is_song(text: str) -> bool:
+    """Whether it is the beginning of the song that the taught model sings."""
+    return bool(text) and ("la " * 400).startswith(text)
+
+
 def running(api: Api) -> float:
     """Sequences that the engine works on, by its own metrics."""
     with urllib.request.urlopen(api.engine.base_url.removesuffix("/v1") + "/metrics") as answer:
@@ -71,7 +76,7 @@ def test_stopping_stops_the_engine(api: Api, http: httpx.Client) -> None:
     wait(lambda: running(api) == 0, within_s=1)
     name, data = list(following)[-1]
     assert (name, data["message"]["state"]) == ("done", "stopped")
-    assert data["message"]["content"].startswith("la la")
+    assert is_song(data["message"]["content"])
 
 
 def test_an_engine_that_is_killed_leaves_what_was_said(api: Api, http: httpx.Client) -> None:
@@ -79,12 +84,14 @@ def test_an_engine_that_is_killed_leaves_what_was_said(api: Api, http: httpx.Cli
     (core,) = [pid for pid in descendants(os.getpid()) if "EngineCore" in command_line(pid)]
     answer, following = sung(http)
     os.kill(core, signal.SIGKILL)
-    name, data = list(following)[-1]
-    assert (name, data["message"]["state"]) == ("error", "failed")
-    assert data["error"]["code"] == "engine_unavailable"
-    assert data["message"]["content"].startswith("la la")
-    assert last(http, answer)[1]["message"] == data["message"]
-    wait(lambda: http.get("/ready").status_code != 200, within_s=30)
-    wait(lambda: http.get("/ready").status_code == 200)
+    try:
+        name, data = list(following)[-1]
+        assert (name, data["message"]["state"]) == ("error", "failed")
+        assert data["error"]["code"] == "engine_unavailable"
+        assert is_song(data["message"]["content"])
+        assert last(http, answer)[1]["message"] == data["message"]
+    finally:  # other tests need the engine
+        wait(lambda: http.get("/ready").status_code != 200, within_s=30)
+        wait(lambda: http.get("/ready").status_code == 200)
     _, again = ask(http, "hi")
     assert last(http, again)[1]["message"]["content"] == "Hello! How can I help?"
