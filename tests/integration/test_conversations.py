@@ -73,7 +73,7 @@ def test_stopping_stops_the_engine(api: Api, http: httpx.Client) -> None:
     answer, following = sung(http)
     assert running(api) == 1
     assert http.post(f"/api/messages/{answer}/stop").status_code == 204
-    wait(lambda: running(api) == 0, within_s=1)
+    wait(lambda: running(api) == 0, within_s=10)
     name, data = list(following)[-1]
     assert (name, data["message"]["state"]) == ("done", "stopped")
     assert is_song(data["message"]["content"])
