@@ -155,11 +155,11 @@ def test_what_is_counted_and_logged(operated: Operated) -> None:
     answer = operated.http.post("/v1/chat/completions", json=CHAT)
     stream = operated.http.post("/v1/chat/completions", json=CHAT | {"stream": True})
     usage = answer.json()["usage"]
+    operated.wait(lambda: len([line for line in operated.logged() if line.get("status") == 200]) == 2)
     assert operated.metric('homegrown_requests_total{route="/v1/chat/completions",status="200"}') == 2
     assert operated.metric("homegrown_first_token_seconds_count") == 1
     assert operated.metric(f'homegrown_generated_tokens_total{{model="{MODEL}"}}') == 2 * usage["completion_tokens"]
     assert operated.running_in_the_engine() == 0
-    operated.wait(lambda: len([line for line in operated.logged() if line.get("status") == 200]) == 2)
     lines = [line for line in operated.logged() if line.get("status") == 200]
     assert [line["id"] for line in lines] == [one.headers["x-request-id"] for one in (answer, stream)]
     assert {line["model"] for line in lines} == {MODEL}
