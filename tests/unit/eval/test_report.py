@@ -176,10 +176,11 @@ def test_the_samples_of_a_figure_are_its_observations(report):
     data = data_of(page)
     numbers = [a["data-figure"] for _, a in page.elements if a.get("class") == "to-samples"]
     right = data["figures"][int(numbers[0])]
-    assert [data["samples"][place]["id"] for place in right["of"]] == [f"f{i}" for i in range(39)]
-    assert right["v"] == [0] * 15 + [1] * 24
+    samples = [data["samples"][place] for place in right["of"]]  # in the order in which the answers came
+    values = {sample["id"]: value for sample, value in zip(samples, right["v"], strict=True)}
+    assert values == {f"f{i}": int(i >= 15) for i in range(39)}
     assert right["b"] == [1] * 39
-    first = data["samples"][right["of"][0]]
+    (first,) = [sample for sample in samples if sample["id"] == "f0"]
     assert data["texts"][first["p"][-1][1]] == fact(0)["question"]
     assert (data["texts"][first["a"]], data["texts"][first["b"]]) == (HOSTILE, "It is Paris.")
     assert data["texts"][first["w"]] == "Paris"

@@ -1,5 +1,4 @@
 import json
-import logging
 from pathlib import Path
 
 import httpx
@@ -121,11 +120,12 @@ def test_a_line_stays_one_line_whatever_is_in_it(tmp_path: Path) -> None:
 
 
 def test_by_default_it_goes_to_standard_error_and_stops_with_the_block(capfd: pytest.CaptureFixture) -> None:
+    before = list(log.handlers)
     with logging_to(None, []):
         log.info("inside")
     log.info("outside")
     assert [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()] == ["inside"]
-    assert not logging.getLogger("homegrown").handlers
+    assert log.handlers == before
 
 
 def test_a_full_file_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
