@@ -3,10 +3,10 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic_core import to_json
 
 from assistant.events import Finished, Forgot, Step, Text, Told, ToolStep
@@ -14,6 +14,7 @@ from assistant.markdown_pictures import markdown_picture
 from assistant.wire_steps import FIELD, HEADER, to_wire
 from serving.api.charge import charge
 from serving.api.errors import ApiError
+from serving.api.event_stream import EventStream
 from serving.api.models import ModelRequest
 from serving.api.stream import DONE
 
@@ -47,8 +48,7 @@ class ServedAnswer:
         first = [await anext(charged)]
         while isinstance(first[-1], Forgot):  # it may turn out that the rest does not fit either
             first.append(await anext(charged))
-        frames = self._frames(first, charged)
-        return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        return EventStream(self._frames(first, charged))
 
     async def _charged(self, events: AsyncIterator[Told]) -> AsyncIterator[Told]:
         """The events; whoever asked is charged at their end, for an answer left early for about what it took."""
@@ -67,7 +67,7 @@ class ServedAnswer:
         finally:
             charge(self._request.http, self._head["model"], usage, pictures)
 
-    async def _frames(self, first: list[Told], following: AsyncIterator[Told]) -> AsyncIterator[bytes]:
+    async def _frames(self, first: list[Told], following: AsyncIterator[Told]) -> AsyncGenerator[bytes, None]:
         yield self._chunk({"role": "assistant", "content": ""})
         try:
             async with aclosing(following):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from assistant.pages.views import shown_step
@@ -20,7 +20,7 @@ Kept = Callable[[], Awaitable[dict]]
 """Reads the message as the page sees it. Raises `ApiError` when it is gone."""
 
 
-async def stream(turn: Turn | None, kept: Kept, store: ImageStore) -> AsyncIterator[bytes]:
+async def stream(turn: Turn | None, kept: Kept, store: ImageStore) -> AsyncGenerator[bytes, None]:
     """Events of the answer that `turn` writes, or that nobody here writes; the last has the message as it is `kept`."""
     try:
         async with aclosing(_follow(turn, kept, store) if turn else _watch(kept)) as frames:
@@ -30,7 +30,7 @@ async def stream(turn: Turn | None, kept: Kept, store: ImageStore) -> AsyncItera
         yield _frame(Event("error", {"seq": 0, **error.body()}))
 
 
-async def _follow(turn: Turn, kept: Kept, store: ImageStore) -> AsyncIterator[bytes]:
+async def _follow(turn: Turn, kept: Kept, store: ImageStore) -> AsyncGenerator[bytes, None]:
     async with turn.followed() as follower:
         while not turn.over:
             if await follower.has_news(KEEP_ALIVE_S):
@@ -42,7 +42,7 @@ async def _follow(turn: Turn, kept: Kept, store: ImageStore) -> AsyncIterator[by
     yield _last(turn.seq, await kept(), turn.error)
 
 
-async def _watch(kept: Kept) -> AsyncIterator[bytes]:
+async def _watch(kept: Kept) -> AsyncGenerator[bytes, None]:
     """The answer is over, or another server on this database writes it."""
     while (message := await kept())["state"] == "running":
         yield _frame(_snapshot_of(message))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from assistant.conversations import ConversationView
 from assistant.events import Told, Wish
@@ -17,10 +17,10 @@ from assistant.tables import Message
 from serving.access import identity
 from serving.api.charge import charge
 from serving.api.errors import ApiError
+from serving.api.event_stream import EventStream
 from serving.api.guard import require_scope
 
 TITLE_CHARS = 60
-STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 router = APIRouter(prefix="/api", dependencies=[Depends(bodies.check_ids)])
 
@@ -90,7 +90,7 @@ async def give_feedback(request: Request, message_id: str) -> JSONResponse:
 
 
 @router.get("/messages/{message_id}/events")
-async def events(request: Request, message_id: str) -> StreamingResponse:
+async def events(request: Request, message_id: str) -> EventStream:
     """How the answer is being written, as server-sent events; see `event_stream`."""
     state = request.app.state
     await _find_answer(request, message_id)
@@ -99,8 +99,7 @@ async def events(request: Request, message_id: str) -> StreamingResponse:
         view, message = await _find_answer(request, message_id)
         return await asyncio.to_thread(shown_message, message, view.feedback.get(message.id), state.image_store)
 
-    frames = event_stream.stream(state.turns.of(message_id), kept, state.image_store)
-    return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS)
+    return EventStream(event_stream.stream(state.turns.of(message_id), kept, state.image_store))
 
 
 def title_of(question: str) -> str:

@@ -17,6 +17,7 @@ UPLOAD_S = 120.0
 MAX_FIELDS = 64
 MAX_FILES = 16
 MAX_FIELD_BYTES = 256 * 1024
+PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Form:
 async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
     """The JSON object of the body, and the bytes it came as. Raises `ApiError` (400, 408, 413, 415)."""
     _require_type(request, "application/json")
-    raw = b"".join([part async for part in _parts(request, max_bytes, BODY_S)])
+    raw = await _read(request, max_bytes, BODY_S)
     try:
         body = json.loads(raw.decode())
         if b"\\u" in raw:
@@ -46,7 +47,7 @@ async def read_object(request: Request, max_bytes: int) -> tuple[dict, bytes]:
 async def read_fields(request: Request, max_bytes: int) -> dict[str, str]:
     """The body as a page's plain form, the last value of each name. Raises `ApiError` (400, 408, 413, 415)."""
     _require_type(request, "application/x-www-form-urlencoded")
-    raw = b"".join([part async for part in _parts(request, max_bytes, BODY_S)])
+    raw = await _read(request, max_bytes, BODY_S)
     try:
         return dict(parse_qsl(raw.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS))
     except ValueError:
@@ -58,7 +59,7 @@ async def read_form(request: Request, max_bytes: int) -> Form:
     _require_type(request, "multipart/form-data")
     parser = MultiPartParser(
         request.headers,
-        _parts(request, max_bytes, UPLOAD_S),
+        _in_pieces(await _read(request, max_bytes, UPLOAD_S)),
         max_files=MAX_FILES,
         max_fields=MAX_FIELDS,
         max_part_size=MAX_FIELD_BYTES,
@@ -84,24 +85,29 @@ def _require_type(request: Request, wanted: str) -> None:
         raise ApiError(415, f"The content type must be {wanted}, not {kind[:100] or 'missing'}.")
 
 
-async def _parts(request: Request, max_bytes: int, limit_s: float) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises `ApiError`: 413 when it is too large, 408 too slow, 400 cut off."""
+async def _read(request: Request, max_bytes: int, limit_s: float) -> bytes:
+    """The whole body. Raises `ApiError`: 413 when it is too large, 408 too slow, 400 cut off."""
     too_large = ApiError(413, f"The body is larger than {max_bytes} bytes.", code="request_too_large")
     if int(request.headers.get("content-length") or 0) > max_bytes:
         raise too_large
-    deadline = asyncio.get_running_loop().time() + limit_s
-    stream, size = request.stream(), 0
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline):
-                part = await anext(stream, None)
-        except ClientDisconnect:
-            raise ApiError(400, "The body ended too early.") from None  # nobody reads it
-        except TimeoutError:
-            raise ApiError(408, f"The body did not arrive within {limit_s:.0f} s.", code="request_timeout") from None
-        if part is None:
-            return
-        size += len(part)
-        if size > max_bytes:
-            raise too_large
-        yield part
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(limit_s):
+            async for part in request.stream():
+                parts.append(part)
+                size += len(part)
+                if size > max_bytes:
+                    raise too_large
+    except ClientDisconnect:
+        raise ApiError(400, "The body ended too early.") from None  # nobody reads it
+    except TimeoutError:
+        raise ApiError(408, f"The body did not arrive within {limit_s:.0f} s.", code="request_timeout") from None
+    return b"".join(parts)
+
+
+async def _in_pieces(raw: bytes) -> AsyncIterator[bytes]:
+    """What the parser takes at a time: others are served in between."""
+    for start in range(0, len(raw), PIECE_BYTES):
+        yield raw[start : start + PIECE_BYTES]
+        await asyncio.sleep(0)
+    yield b""

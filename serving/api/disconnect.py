@@ -5,12 +5,13 @@ from collections.abc import Coroutine
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.types import Receive
 
 
 async def while_connected(request: Request, work: Coroutine[None, None, Response]) -> Response:
     """What `work` returns; cancelled as soon as the client goes. The request's body must have been read."""
     asked = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    gone = asyncio.ensure_future(disconnected(request.receive))
     try:
         await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not asked.done():
@@ -21,7 +22,8 @@ async def while_connected(request: Request, work: Coroutine[None, None, Response
         gone.cancel()
 
 
-async def _disconnected(request: Request) -> None:
-    # Nothing else can come after the body.
-    while (await request.receive())["type"] != "http.disconnect":
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone. The request's body must have been read."""
+    # Nothing else can come after it.
+    while (await receive())["type"] != "http.disconnect":
         pass

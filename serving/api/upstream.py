@@ -3,15 +3,16 @@
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import aiohttp
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from serving.access import identity
 from serving.api.charge import charge
 from serving.api.disconnect import while_connected
 from serving.api.errors import ApiError, engine_unavailable, from_engine
+from serving.api.event_stream import EventStream
 from serving.api.models import ModelRequest
 from serving.api.stream import DONE, UsageWatch, mend, usage_in, whole_frames
 from serving.engine import Engine
@@ -46,6 +47,8 @@ class Upstream:
         """Answer a request. Raises `ApiError` with what the engine refuses; 503 when there is no engine."""
         self._require_ready()
         try:
+            if request.body.get("stream"):
+                return await self._ask(request)  # begins at once, and then sees a client that goes
             return await while_connected(request.http, self._ask(request))
         except aiohttp.ClientError:
             raise engine_unavailable("its engine stopped answering") from None
@@ -69,8 +72,7 @@ class Upstream:
     async def _ask(self, request: ModelRequest) -> Response:
         answer = await self._session.post(f"{self.engine.base_url}/{request.endpoint}", data=_for_engine(request))
         if answer.status == 200 and answer.content_type == "text/event-stream":
-            frames = self._frames(answer, request)
-            return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+            return EventStream(self._frames(answer, request))
         async with answer:
             content = await answer.read()
         if answer.status == 200:
@@ -78,7 +80,7 @@ class Upstream:
             return Response(content, media_type="application/json")
         raise await self._error(request, from_engine(answer.status, content))
 
-    async def _frames(self, answer: aiohttp.ClientResponse, request: ModelRequest) -> AsyncIterator[bytes]:
+    async def _frames(self, answer: aiohttp.ClientResponse, request: ModelRequest) -> AsyncGenerator[bytes, None]:
         include_usage = _wants_usage(request)
         watch = UsageWatch(hides=not include_usage)
         # Leaving this generator early, as a client's disconnect does, closes the connection: vLLM stops generating.

@@ -3,16 +3,17 @@
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Literal
 
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from pydantic_core import to_json
 
 from serving.api.errors import ApiError
+from serving.api.event_stream import EventStream
 from serving.images.request import DrawRequest
 from serving.images.store import ImageStore
 
@@ -88,7 +89,7 @@ def _by(size: tuple[int, int]) -> str:
 def streamed(events: AsyncIterator[dict], wish: DrawRequest, family: Family) -> Response:
     """The same as server-sent events, and comments that tell how far it is; an error's event is the last."""
 
-    async def frames() -> AsyncIterator[bytes]:
+    async def frames() -> AsyncGenerator[bytes, None]:
         try:
             async with aclosing(events):
                 async for event in events:
@@ -97,7 +98,7 @@ def streamed(events: AsyncIterator[dict], wish: DrawRequest, family: Family) -> 
         except ApiError as error:
             yield error.event()
 
-    return StreamingResponse(frames(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return EventStream(frames())
 
 
 def _frame(event: dict, wish: DrawRequest, family: Family) -> bytes:

@@ -1,7 +1,7 @@
 """A chat's event stream as the events of a response, in the order that OpenAI documents."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 
 from serving.api.responses.answer import call_item, fail, finish, message_item, new_id, status_after, text_part
@@ -10,7 +10,7 @@ from serving.api.stream import END, whole_frames
 DATA = b"data: "
 
 
-async def response_events(chunks: AsyncIterator[bytes], response: dict) -> AsyncIterator[bytes]:
+async def response_events(chunks: AsyncIterator[bytes], response: dict) -> AsyncGenerator[bytes, None]:
     """Server-sent events of `response`, which grows with the `chunks` of the chat that answers it.
 
     The last one is response.completed, response.incomplete or response.failed.

@@ -3,10 +3,11 @@
 import json
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from serving.api.body import read_object
 from serving.api.errors import ApiError
+from serving.api.event_stream import EventStream
 from serving.api.models import ModelRequest
 from serving.api.responses.answer import finish, items_of, new_response, status_after
 from serving.api.responses.events import response_events
@@ -27,9 +28,8 @@ async def responses(request: Request) -> Response:
     except ApiError as error:
         raise in_our_terms(error) from None
     response = new_response(wanted)
-    if isinstance(answer, StreamingResponse):
-        events = response_events(answer.body_iterator, response)
-        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    if isinstance(answer, EventStream):
+        return EventStream(response_events(answer.body_iterator, response))
     if answer.status_code != 200:
         return answer
     said = json.loads(answer.body)
