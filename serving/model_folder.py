@@ -52,6 +52,7 @@ class Lineage(BaseModel):
     versions: dict[str, str] = {}
     tokens: int = 0
     pictures: int = 0
+    examples: int = 0
     seconds: float = 0.0
     metrics: dict[str, float] = {}
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))

@@ -3,17 +3,18 @@
 from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
-from training.recipe import LoraSection
+from training.section import LoraSection
 
 
-def lora_config(section: LoraSection) -> LoraConfig:
-    """PEFT's settings for a causal language model."""
+def lora_config(section: LoraSection, task: str = "CAUSAL_LM") -> LoraConfig:
+    """PEFT's settings; `task` is SEQ_CLS for a reward model, whose head is trained whole."""
     return LoraConfig(
         r=section.rank,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,
         target_modules=section.target_modules,
-        task_type="CAUSAL_LM",
+        use_dora=section.dora,
+        task_type=task,
     )
 
 

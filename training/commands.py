@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Data -> model folder: tokenizer, pretraining, fine-tuning, embedder; pictures.", no_args_is_help=True
+    help="Data -> model folder: tokenizer, pretraining, fine-tuning, alignment; embedder; pictures.",
+    no_args_is_help=True,
 )
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a name in training/recipes, or a YAML file")]
@@ -26,28 +27,27 @@ def run(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
     _run(recipe, overrides)
 
 
-@app.command()
-def tokenizer(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
-    """Learn the vocabulary."""
-    _run(recipe, overrides, "tokenizer")
+STAGES = {
+    "tokenizer": "Learn the vocabulary.",
+    "pretrain": "Train a new model on text.",
+    "sft": "Teach a model to converse (supervised fine-tuning).",
+    "embedder": "Grow a yardstick of meaning for `homegrown eval`: a sentence-transformers embedder.",
+    "reward": "Train a reward model on preference pairs.",
+    "dpo": "Learn from preference pairs, without a reward model (direct preference optimisation).",
+    "kto": "Learn from single answers with a thumb (Kahneman-Tversky optimisation).",
+    "rloo": "Reinforcement learning from a reward model or from scores (REINFORCE leave-one-out).",
+    "grpo": "The same with group relative policy optimisation.",
+}
 
 
-@app.command()
-def pretrain(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
-    """Train a new model on text."""
-    _run(recipe, overrides, "pretrain")
+def _offer(stage: str, about: str) -> None:
+    @app.command(stage, help=about)
+    def run_stage(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
+        _run(recipe, overrides, stage)
 
 
-@app.command()
-def sft(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
-    """Teach a model to converse (supervised fine-tuning)."""
-    _run(recipe, overrides, "sft")
-
-
-@app.command()
-def embedder(recipe: RecipeName, overrides: Overrides = []) -> None:  # noqa: B006
-    """Grow a yardstick of meaning for `homegrown eval`: a sentence-transformers embedder."""
-    _run(recipe, overrides, "embedder")
+for _stage, _about in STAGES.items():
+    _offer(_stage, _about)
 
 
 @app.command()

@@ -22,6 +22,8 @@ class Job(BaseModel):
     tokenizer: Path
     base: str | None = None
     """What is fine-tuned: a model folder or a Hugging Face id."""
+    reward_model: str | None = None
+    """What rewards answers in reinforcement learning: a model folder."""
     steps: int
     layout: Layout
     compiled: bool = False

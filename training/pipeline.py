@@ -7,6 +7,7 @@ from pathlib import Path
 
 from serving.errors import UserError
 from serving.home import home
+from training.alignment.stages import ALIGNMENT_STAGES
 from training.exam import is_examined, write_exam
 from training.images.stage import ImagesStage
 from training.launch import is_disk_full
@@ -15,7 +16,8 @@ from training.stage import Stage
 from training.text_stages import EmbedderStage, PretrainStage, SftStage, TokenizerStage
 
 STAGES: dict[str, type[Stage]] = {
-    stage.name: stage for stage in (TokenizerStage, PretrainStage, SftStage, EmbedderStage, ImagesStage)
+    stage.name: stage
+    for stage in (TokenizerStage, PretrainStage, SftStage, EmbedderStage, *ALIGNMENT_STAGES, ImagesStage)
 }
 
 

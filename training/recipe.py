@@ -1,6 +1,7 @@
 """A recipe: one YAML file that says everything about how an assistant is grown."""
 
 import difflib
+import operator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,9 +10,10 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_va
 
 from prompts.library import TOOL_NAMES, persona
 from serving.errors import UserError
+from training.alignment import section as alignment
 from training.corpus.sources import SourceSpec
 from training.images.section import ImagesSection, PictureSource
-from training.section import OptimizedSection, Section
+from training.section import LoraSection, OptimizedSection, Section, lora_flag
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -97,13 +99,6 @@ class PretrainSection(TrainingSection):
     persona: bool = False
 
 
-class LoraSection(Section):
-    rank: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    target_modules: str | list[str] = "all-linear"
-
-
 class SftSection(TrainingSection):
     row: int = Field(default=512, ge=32)
     persona: bool = True
@@ -112,11 +107,7 @@ class SftSection(TrainingSection):
     base: str | None = Field(default=None, description="folder, name or Hugging Face id; default: this recipe's base")
     lora: LoraSection | None = None
 
-    @field_validator("lora", mode="before")
-    @classmethod
-    def _flag(cls, value: Any) -> Any:
-        """`lora: true` takes the defaults."""
-        return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+    _flag = field_validator("lora", mode="before")(lora_flag)
 
 
 class EmbedderSection(Section):
@@ -131,6 +122,13 @@ class EmbedderSection(Section):
     batch: int = Field(default=512, ge=2, description="pairs; each has all others of its batch as negatives")
     temperature: float = Field(default=0.05, gt=0)
     learning_rate: float = Field(default=2e-2, gt=0, description="of Adam; it falls to 0")
+    # Left out where it does nothing: embedders grown before there was one stay what they are.
+    smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=operator.not_,
+        description="a: a token whose share of all is p weighs a / (a + p) in the end; 0: all weigh the same",
+    )
 
 
 class Dress(Section):
@@ -151,6 +149,11 @@ class Recipe(Section):
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None
     embedder: EmbedderSection | None = None
+    reward: alignment.RewardSection | None = None
+    dpo: alignment.DpoSection | None = None
+    kto: alignment.KtoSection | None = None
+    rloo: alignment.RlooSection | None = None
+    grpo: alignment.GrpoSection | None = None
     images: ImagesSection | None = None
 
     @field_validator("tools")
@@ -184,8 +187,10 @@ class Recipe(Section):
 
     def dress(self, section: TrainingSection) -> Dress:
         """What the chat documents of a stage are dressed in."""
-        if not section.persona:
-            return Dress()
+        return self.chat_dress() if section.persona else Dress()
+
+    def chat_dress(self) -> Dress:
+        """What conversations are dressed in where the model is served."""
         return Dress(system=persona(self.persona) if self.persona else None, tools=self.tools)
 
 
@@ -264,4 +269,5 @@ def _meant(location: tuple) -> str:
 
 def _sections() -> list[type[BaseModel]]:
     training = [TokenizerSection, PhaseSection, PretrainSection, SftSection, LoraSection, EmbedderSection]
-    return [Recipe, ModelSection, *training, SourceSpec, ImagesSection, PictureSource]
+    alignments = [*alignment.SECTIONS, alignment.PreferenceSource]
+    return [Recipe, ModelSection, *training, SourceSpec, *alignments, ImagesSection, PictureSource]

@@ -15,6 +15,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from prompts.library import chat_template
+from serving.errors import UserError
 from training.corpus.sources import schemas_of
 from training.recipe import Dress
 
@@ -66,6 +67,15 @@ class Renderer:
             counted[:1] = False
             encoded.append(Document(prefix, ids, counted))
         return encoded
+
+    def exchange(self, prompt: list[dict], answer: dict) -> tuple[str, str]:
+        """What the model reads before it answers, and the answer as it would write it, its end token included."""
+        messages, tools = self.dressed({"messages": prompt})
+        before, _ = self._render(self.template, messages, tools, None, True, **self.special)
+        whole, _ = self._rendered([*messages, answer], tools)
+        if not whole.startswith(before):
+            raise UserError("The chat template writes a prompt otherwise when an answer follows: it cannot be trained.")
+        return before, whole.removeprefix(before).rstrip("\n")
 
     def render(self, document: dict) -> tuple[tuple[int, ...], str, list[tuple[int, int]]]:
         """The ids of the system turn, the text after it, and the spans of that text which the assistant says."""

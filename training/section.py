@@ -1,6 +1,6 @@
 """What the sections of a recipe have in common."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -11,6 +11,21 @@ class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraSection(Section):
+    """Small trained matrices beside frozen ones (Hu et al. 2021, arXiv:2106.09685)."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: str | list[str] = "all-linear"
+    dora: bool = Field(default=False, description="sizes and directions apart (Liu et al. 2024, arXiv:2402.09353)")
+
+
+def lora_flag(value: Any) -> Any:
+    """`lora: true` takes the defaults."""
+    return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
 
 
 class OptimizedSection(Section):

@@ -126,6 +126,7 @@ class TrainerStage(Stage):
 
     tokenizer: Path
     base: str | None = None
+    reward_model: str | None = None
 
     @abstractmethod
     def parameters(self) -> int:
@@ -155,6 +156,7 @@ class TrainerStage(Stage):
             folder=self.folder,
             tokenizer=self.tokenizer,
             base=self.base,
+            reward_model=self.reward_model,
             steps=steps,
             layout=layout,
             compiled=compiled,

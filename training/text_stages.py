@@ -73,7 +73,7 @@ class EmbedderStage(Stage):
         return home() / "models" / f"{recipe.name}-embedder"
 
     def further_inputs(self) -> dict:
-        wordings = _fingerprint(ALMANAC) if self.section.wordings else None
+        wordings = fingerprint(ALMANAC) if self.section.wordings else None
         return {"sources": _fingerprints(self.section.sources), "wordings": wordings}
 
     def check(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ class EmbedderStage(Stage):
             write_whole(path, job.model_dump_json())
             run_ranks(self.module, path, Layout("cpu", 1, cores()))
         result = EmbedderResult.model_validate_json(job.result.read_text())
-        _name_unusable(result.sources)
+        name_unusable(result.sources)
         return self.lineage(
             [_source(report) for report in result.sources], result.seconds, result.metrics, tokens=result.tokens
         )
@@ -112,14 +112,14 @@ class PackedStage(TrainerStage):
         return self.recipe.model.model_dump(mode="json")
 
     def find_parent(self) -> str:
-        return _grown(self.before, self.recipe)
+        return parent_or_grown(None, self.before, self.recipe)
 
     def grow(self) -> Lineage:
-        self.tokenizer = self._fit_tokenizer()
+        self.tokenizer = trainable_tokenizer(self)
         layout = self.layout()
         steps = self.steps(layout)
         self.write_data(steps, "data")
-        _name_unusable([source for stream in self.reports for source in stream.sources])
+        name_unusable([source for stream in self.reports for source in stream.sources])
         result = self.train(layout, steps)
         tokens = steps * self.section.per_step
         return self.lineage(_sources(self.reports), result.seconds, result.metrics, tokens=tokens)
@@ -144,17 +144,6 @@ class PackedStage(TrainerStage):
                 self.folder / name,
                 lambda share: line.show(f"{self.name}  writing {name}  {share:.0%}"),
             )
-
-    def _fit_tokenizer(self) -> Path:
-        """The folder whose tokenizer and chat template this stage trains with."""
-        own = Path(self.parent)
-        if own.is_dir() and marks_answers(own):
-            return own
-        folder = self.folder / "tokenizer"
-        job = self.folder / "tokenizer.json"
-        write_whole(job, json.dumps({"model": self.parent, "folder": str(folder)}))
-        run_ranks("training.foreign", job, Layout("cpu", 1, 1))
-        return folder
 
 
 class PretrainStage(PackedStage):
@@ -183,12 +172,7 @@ class SftStage(PackedStage):
         return self.recipe.model.saved_as
 
     def find_parent(self) -> str:
-        if not self.section.base:
-            return super().find_parent()
-        parent = resolve_model(self.section.base)
-        if Path(parent).is_dir():
-            check_model_folder(Path(parent), chat=False)
-        return parent
+        return parent_or_grown(self.section.base, self.before, self.recipe)
 
     @property
     def base(self) -> str:
@@ -200,11 +184,32 @@ class SftStage(PackedStage):
         return sum(weights) // 4 or 10**9
 
 
-def _grown(stage: type[Stage], recipe: Recipe) -> str:
+def parent_or_grown(base: str | None, stage: type[Stage], recipe: Recipe) -> str:
+    """The folder or Hugging Face id that `base` means, or without one what `stage` of the recipe made.
+
+    Raises `UserError` when it is not there, `ModelFolderError` when it cannot be used.
+    """
+    if base:
+        parent = resolve_model(base)
+        if Path(parent).is_dir():
+            check_model_folder(Path(parent), chat=False)
+        return parent
     folder = stage.output_of(recipe)
     if not folder.is_dir():
         raise UserError(f"{folder} is not there yet: run `homegrown train {stage.name}` with this recipe first.")
     return str(folder)
+
+
+def trainable_tokenizer(stage: Stage) -> Path:
+    """The folder whose tokenizer and chat template `stage` trains with: its parent's, if that marks answers."""
+    own = Path(stage.parent)
+    if own.is_dir() and marks_answers(own):
+        return own
+    folder = stage.folder / "tokenizer"
+    job = stage.folder / "tokenizer.json"
+    write_whole(job, json.dumps({"model": stage.parent, "folder": str(folder)}))
+    run_ranks("training.foreign", job, Layout("cpu", 1, 1))
+    return folder
 
 
 def _template() -> str:
@@ -212,10 +217,10 @@ def _template() -> str:
 
 
 def _fingerprints(sources: Iterable[SourceSpec]) -> dict[str, str]:
-    return {source.name: _fingerprint(source) for source in sources}
+    return {source.name: fingerprint(source) for source in sources}
 
 
-def _fingerprint(source: SourceSpec) -> str:
+def fingerprint(source: SourceSpec) -> str:
     """Something that changes when the source does: file sizes and times, or for the almanac its generator and facts."""
     if source.name == "copies":
         return "copies"
@@ -227,7 +232,7 @@ def _fingerprint(source: SourceSpec) -> str:
     return sha256(repr((files, source.revision)).encode())
 
 
-def _name_unusable(reports: list[SourceReport]) -> None:
+def name_unusable(reports: list[SourceReport]) -> None:
     """Say which rows of the sources could not be used. Streams read the same files: the one that read most counts."""
     most: dict[str, SourceReport] = {}
     for report in reports:

@@ -5,7 +5,8 @@ import torch
 
 from training.model import build_model
 from training.optimizers import MuonAdamW, StackedMuon, build_optimizer, warmup_stable_decay
-from training.recipe import LoraSection, ModelSection, load_recipe
+from training.recipe import ModelSection, load_recipe
+from training.section import LoraSection
 
 
 @pytest.fixture

@@ -1,0 +1,165 @@
+"""Reads examples of what is preferred, checks them, and writes them as the texts that a stage's ranks train on.
+
+Files are JSONL in TRL's shapes, prompts and answers as text or as messages: `{"prompt", "chosen", "rejected"}`, or
+`{"prompt", "completion", "label"}` for single answers. Rows of either kind may have a "sample" with "scores": what the
+named scores of `eval.scores` need to judge other answers to the same prompt.
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from serving.errors import UserError
+from training.alignment.section import AlignmentSection, PreferenceSource
+from training.corpus.cleaning import fingerprint
+from training.corpus.locations import digest_of, locate
+from training.corpus.preferences import preferences
+from training.corpus.readers import Row, read_rows
+from training.corpus.sources import SourceReport
+from training.rendering import Renderer
+
+SIDES = {"preference": ("chosen", "rejected"), "thumb": ("completion",), "prompt": ()}
+"""What an example has beside its prompt, by the shape that a method needs."""
+PLENTY = 40_000
+"""How many examples a generator without an end is asked for at most: after that, training sees them again."""
+
+
+class Unusable(Exception):
+    """A row that no method can learn from; the text says why."""
+
+
+class Written(NamedTuple):
+    """How many examples stand in each file."""
+
+    training: int
+    held_out: int
+
+
+class Examples:
+    """The examples of one section in the shape of one method, as the model's own tokenizer and template write them."""
+
+    def __init__(self, section: AlignmentSection, shape: str, renderer: Renderer, seed: int) -> None:
+        self.section, self.shape, self.renderer, self.seed = section, shape, renderer, seed
+        self.reports = [SourceReport(name=s.name, licence=s.licence or "not stated") for s in section.sources]
+
+    def write(self, folder: Path, wanted: int) -> Written:
+        """Write training.jsonl, with about `wanted` examples if there are as many, and held_out.jsonl.
+
+        Raises `UserError` when there is nothing to learn from.
+        """
+        self.enough = min(wanted, PLENTY) + self.section.held_out
+        examples = self._drawn()
+        random.Random(self.seed).shuffle(examples)
+        kept = min(self.section.held_out, len(examples) // 5)
+        if len(examples) - kept < self.section.batch:
+            raise UserError(
+                f"The sources hold {len(examples)} usable examples, fewer than a batch of {self.section.batch}"
+                f"{self._reasons()}: add more, or lower batch."
+            )
+        self._check_labels(examples)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in (("held_out", examples[:kept]), ("training", examples[kept:])):
+            lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in part)
+            (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+        return Written(len(examples) - kept, kept)
+
+    def _drawn(self) -> list[dict]:
+        """As many of each source as its weight allows: the source that has the fewest for its weight is used up."""
+        found = [
+            list(self._usable(spec, report)) for spec, report in zip(self.section.sources, self.reports, strict=True)
+        ]
+        unit = min((len(of) / spec.weight for of, spec in zip(found, self.section.sources, strict=True)), default=0)
+        chosen = [of[: round(unit * spec.weight)] for of, spec in zip(found, self.section.sources, strict=True)]
+        for report, part in zip(self.reports, chosen, strict=True):
+            report.rows = len(part)
+        return [example for part in chosen for example in part]
+
+    def _usable(self, spec: PreferenceSource, report: SourceReport) -> Iterator[dict]:
+        rng, seen = random.Random(f"{self.seed}/{spec.name}"), set()
+        for row in self._rows(spec, report):
+            try:
+                example = self._example(row, spec, rng)
+            except Unusable as reason:
+                report.skip(str(reason), row.place)
+                continue
+            mark = fingerprint(repr(example))
+            if mark not in seen:
+                seen.add(mark)
+                yield example
+
+    def _rows(self, spec: PreferenceSource, report: SourceReport) -> Iterator[Row]:
+        if spec.name == "almanac":
+            for number, data in enumerate(islice(preferences(self.seed), self.enough)):
+                yield Row(f"almanac, pair {number}", data)
+            return
+        files = locate(spec.name)
+        if not files:
+            raise UserError(f"The source {spec.name} is not there: name a JSONL file, or put one under HOMEGROWN_DATA.")
+        report.sha256 = digest_of(files)
+        for file in files:
+            yield from read_rows(file)
+
+    def _example(self, row: Row, spec: PreferenceSource, rng: random.Random) -> dict:
+        if row.data is None:
+            raise Unusable(row.problem)
+        data = _in_shape(row.data, self.shape, rng)
+        prompt, answers = _messages(data.get("prompt")), {side: _answer(data.get(side)) for side in SIDES[self.shape]}
+        if self.shape == "preference" and answers["chosen"] == answers["rejected"]:
+            raise Unusable("pairs whose two answers are the same")
+        texts = {side: self.renderer.exchange(prompt, answer) for side, answer in answers.items()}
+        before = next(iter(texts.values()))[0] if texts else self.renderer.exchange(prompt, _answer("."))[0]
+        example: dict[str, Any] = {"prompt": before} | {side: answer for side, (_, answer) in texts.items()}
+        self._check_length(example)
+        if self.shape == "preference" and rng.random() < spec.noise:
+            example["chosen"], example["rejected"] = example["rejected"], example["chosen"]
+        if self.shape == "thumb":
+            example["label"] = data["label"]
+        return example | {"sample": json.dumps(data.get("sample") or {}), "scores": list(data.get("scores") or ())}
+
+    def _check_length(self, example: dict) -> None:
+        lengths = {side: self._length(example[side]) for side in SIDES[self.shape]}
+        longest = max(lengths.values(), default=0)
+        if longest > self.section.answer_tokens:
+            raise Unusable(f"answers over {self.section.answer_tokens} tokens")
+        if self._length(example["prompt"]) + max(longest, self.section.answer_tokens) > self.section.context:
+            raise Unusable(f"prompts that leave no room for an answer in {self.section.context} tokens")
+
+    def _length(self, text: str) -> int:
+        return len(self.renderer.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _check_labels(self, examples: Iterable[dict]) -> None:
+        if self.shape == "thumb" and len(labels := Counter(example["label"] for example in examples)) < 2:
+            only = "good" if labels[True] else "bad"
+            raise UserError(f"All answers of the sources are {only}: kto learns from the difference, add others.")
+
+    def _reasons(self) -> str:
+        reasons = "; ".join(report.summary() for report in self.reports if report.skipped)
+        return f" ({reasons})" if reasons else ""
+
+
+def _in_shape(data: dict, shape: str, rng: random.Random) -> dict:
+    """A pair as a single answer, good or bad as chance has it; everything else as it is."""
+    if shape != "thumb" or "completion" in data:
+        return data
+    label = rng.random() < 0.5
+    return data | {"completion": data.get("chosen" if label else "rejected"), "label": label}
+
+
+def _messages(prompt: Any) -> list[dict]:
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise Unusable("rows without a prompt")
+    if not messages or not any((message.get("content") or "").strip() for message in messages):
+        raise Unusable("empty prompts")
+    return messages
+
+
+def _answer(answer: Any) -> dict:
+    message = answer[-1] if isinstance(answer, list) and answer else {"role": "assistant", "content": answer}
+    if not isinstance(message, dict) or not (message.get("content") or message.get("tool_calls")):
+        raise Unusable("rows without an answer")
+    return message

@@ -1,0 +1,48 @@
+"""DPO and KTO: learning from answers that somebody else gave. The reference model is the folder they start from."""
+
+from pathlib import Path
+
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+
+from training.adapters import lora_config
+from training.alignment.trainer import AlignedTraining, arguments, begin, examples, finish, make_fast, train
+from training.finetune import load_model
+
+
+class DpoLearner(AlignedTraining, DPOTrainer):
+    """`DPOTrainer` on our schedule."""
+
+
+class KtoLearner(AlignedTraining, KTOTrainer):
+    """`KTOTrainer` on our schedule."""
+
+
+METHODS = {
+    "dpo": (DpoLearner, DPOConfig, ("prompt", "chosen", "rejected")),
+    "kto": (KtoLearner, KTOConfig, ("prompt", "completion", "label")),
+}
+MEASURES = {"eval_rewards/accuracies": "accuracy", "eval_rewards/margins": "margin", "eval_kl": "kl"}
+"""What TRL calls its measures on held-out examples, and what we do."""
+
+
+def main(path: Path) -> None:
+    """Run one rank of the training that the job at `path` describes."""
+    job, tokenizer = begin(path)
+    section = job.section
+    learner, config, columns = METHODS[job.stage]
+    held_out = examples(job, "held_out", *columns)
+    trainer = learner(
+        job,
+        model=make_fast(load_model(job.base, tokenizer), job),
+        ref_model=None if section.lora else make_fast(load_model(job.base, tokenizer), job),
+        args=config(**arguments(job), beta=section.beta, max_length=section.context),
+        train_dataset=examples(job, "training", *columns),
+        eval_dataset=held_out if len(held_out) else None,
+        processing_class=tokenizer,
+        peft_config=lora_config(section.lora) if section.lora else None,
+    )
+    result = train(trainer, job)
+    if len(held_out) and not job.measuring:
+        measured = trainer.evaluate()
+        result.metrics |= {ours: measured[theirs] for theirs, ours in MEASURES.items() if theirs in measured}
+    finish(job, trainer, result)

@@ -1,0 +1,97 @@
+"""A reward model: TRL's RewardTrainer on preference pairs."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from trl import RewardConfig, RewardTrainer
+
+from serving.errors import UserError
+from training.adapters import lora_config
+from training.alignment.trainer import (
+    AlignedTraining,
+    arguments,
+    begin,
+    examples,
+    finish,
+    first_sentence,
+    make_fast,
+    train,
+)
+from training.job import Job
+
+SCORED_AT_ONCE = 64
+
+
+class RewardLearner(AlignedTraining, RewardTrainer):
+    """`RewardTrainer` on our schedule."""
+
+
+def main(path: Path) -> None:
+    """Run one rank of the training that the job at `path` describes."""
+    job, tokenizer = begin(path)
+    section = job.section
+    trainer = RewardLearner(
+        job,
+        model=make_fast(new_reward_model(job.base, tokenizer), job),
+        args=RewardConfig(**arguments(job), max_length=section.context, center_rewards_coefficient=section.centre),
+        train_dataset=examples(job, "training", "prompt", "chosen", "rejected"),
+        processing_class=tokenizer,
+        peft_config=lora_config(section.lora, "SEQ_CLS") if section.lora else None,
+    )
+    result = train(trainer, job)
+    if not job.measuring:
+        result.metrics |= accuracies(trainer.model, tokenizer, job)
+    finish(job, trainer, result)
+
+
+def new_reward_model(base: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model in float32 with a new head of one number, read at the last token."""
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The model {base} cannot be loaded ({first_sentence(error)}): check reward.base.") from None
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def accuracies(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> dict[str, float]:
+    """The share of held-out pairs whose preferred answer has the higher reward; ties are wrong.
+
+    `length_accuracy` is what always taking the shorter answer, or always the longer one, would reach.
+    """
+    rows = list(examples(job, "held_out", "prompt", "chosen", "rejected"))
+    if not rows:
+        return {}
+    ids = {side: [answer_ids(tokenizer, row["prompt"], row[side]) for row in rows] for side in ("chosen", "rejected")}
+    chosen, rejected = (rewards_of(model, tokenizer.pad_token_id, ids[side]) for side in ("chosen", "rejected"))
+    shorter = [len(good) < len(bad) for good, bad in zip(ids["chosen"], ids["rejected"], strict=True)]
+    longer = [len(good) > len(bad) for good, bad in zip(ids["chosen"], ids["rejected"], strict=True)]
+    right = [good > bad for good, bad in zip(chosen, rejected, strict=True)]
+    count = len(rows)
+    return {"accuracy": sum(right) / count, "length_accuracy": max(sum(shorter), sum(longer)) / count}
+
+
+def answer_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str) -> list[int]:
+    """A prompt with its answer as the reward model reads them."""
+    return tokenizer(prompt + answer, add_special_tokens=False)["input_ids"]
+
+
+@torch.inference_mode()
+def rewards_of(model: PreTrainedModel, pad_id: int, sequences: Sequence[list[int]]) -> list[float]:
+    """The reward of every sequence of token ids; those of a length are read together."""
+    model.eval()
+    rewards = [0.0] * len(sequences)
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for place, sequence in enumerate(sequences):
+        by_length[len(sequence)].append(place)
+    for places in by_length.values():
+        for start in range(0, len(places), SCORED_AT_ONCE):
+            part = places[start : start + SCORED_AT_ONCE]
+            ids = torch.tensor([sequences[place] for place in part], device=model.device)
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, 0]
+            for place, reward in zip(part, logits.float().tolist(), strict=True):
+                rewards[place] = reward
+    return rewards

@@ -1,0 +1,117 @@
+"""Over-optimisation: the reward still rises while what it stands for falls. Stops training, and keeps the best weights.
+
+The quality that is watched is the mean of named scores over greedy answers to held-out prompts, so it is never the
+reward model's own opinion.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from training.alignment.rewards import ScoreReward
+from training.alignment.section import OnlineSection
+from training.checkpoints import write_whole
+from training.trainer import is_first_rank
+
+AT_ONCE = 64
+WEIGHTS, LOOKS = "best.safetensors", "looks.json"
+
+
+class Watch(TrainerCallback):
+    """Looks at the quality every so many steps. `rows` are held-out examples, `folder` is where the best weights go."""
+
+    def __init__(
+        self, section: OnlineSection, tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict], folder: Path
+    ) -> None:
+        self.section, self.tokenizer, self.rows, self.folder = section, tokenizer, rows, folder
+        self.scores = [ScoreReward(name, tokenizer) for name in section.quality]
+        self.looks: list[tuple[int, float]] = []
+
+    @property
+    def best(self) -> float:
+        """The best quality so far."""
+        return max(quality for _, quality in self.looks)
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the last looks were all worse than the best by more than is tolerated."""
+        last = [quality for _, quality in self.looks[-self.section.patience :]]
+        return len(last) == self.section.patience and max(last) < self.best - self.section.tolerance
+
+    def go_on_from(self, checkpoint: Path | None) -> None:
+        """Take up what an interrupted run had seen by its last checkpoint, or begin anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        if checkpoint:
+            for name in (WEIGHTS, LOOKS):
+                os.link(checkpoint / name, self.folder / name)
+            self.looks = [tuple(look) for look in json.loads((self.folder / LOOKS).read_text(encoding="utf-8"))]
+
+    def add_to_checkpoint(self, checkpoint: Path) -> None:
+        """Links instead of copies: the weights are written to a new file each time."""
+        for name in (WEIGHTS, LOOKS):
+            os.link(self.folder / name, checkpoint / name)
+
+    def on_train_begin(self, args, state, control, model=None, **_) -> None:
+        if not self.looks:
+            self._look(0, model)
+
+    def on_step_end(self, args, state, control, model=None, **_) -> None:
+        if state.global_step % self.section.check_every == 0 or state.global_step == state.max_steps:
+            self._look(state.global_step, model)
+            if self.is_falling:
+                control.should_training_stop = True
+
+    def restore_best(self, model: PreTrainedModel) -> None:
+        """Put back the weights with which the quality was best."""
+        model.load_state_dict(load_file(self.folder / WEIGHTS), strict=False)
+
+    def _look(self, step: int, model: PreTrainedModel) -> None:
+        quality = self._quality(model)
+        is_best = not self.looks or quality > self.best
+        self.looks.append((step, quality))
+        if not is_first_rank():
+            return
+        if is_best:
+            trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+            unfinished = self.folder / f"{WEIGHTS}.part"
+            save_file({name: weight.detach().cpu().contiguous() for name, weight in trained.items()}, unfinished)
+            unfinished.replace(self.folder / WEIGHTS)
+        write_whole(self.folder / LOOKS, json.dumps(self.looks))
+
+    def _quality(self, model: PreTrainedModel) -> float:
+        values = []
+        for start in range(0, len(self.rows), AT_ONCE):
+            part = self.rows[start : start + AT_ONCE]
+            answers = greedy_answers(model, self.tokenizer, [row["prompt"] for row in part], self.section.answer_tokens)
+            samples, named = [row["sample"] for row in part], [row["scores"] for row in part]
+            for score in self.scores:
+                values += [v for v in score(completion_ids=answers, sample=samples, scores=named) if v is not None]
+        return fmean(values)
+
+
+@torch.inference_mode()
+def greedy_answers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], longest: int
+) -> list[list[int]]:
+    """The token ids of the model's most likely answers, their end token included."""
+    was_training = model.training
+    model.eval()
+    inputs = tokenizer(prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
+    output = model.generate(
+        **inputs.to(model.device), max_new_tokens=longest, do_sample=False, pad_token_id=tokenizer.pad_token_id
+    )
+    model.train(was_training)
+    answers = output[:, inputs["input_ids"].shape[1] :].tolist()
+    return [_until_end(ids, tokenizer.eos_token_id) for ids in answers]
+
+
+def _until_end(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end) + 1] if end in ids else ids
