@@ -47,6 +47,8 @@ def main(path: Path) -> None:
         held_out = min(HELD_OUT, len(pairs) // 10)
         sides = _sides(tokenizer, pairs[held_out:])
         vectors, loss = train(*sides, tokenizer.get_vocab_size(), job.section, job.seed, line)
+    if job.section.smoothing:
+        weigh_by_rarity(vectors, torch.cat([side.ids for side in sides]), job.section.smoothing)
     found = share_found(vectors, *_sides(tokenizer, pairs[:held_out]))
     save(tokenizer, vectors.weight.detach(), job.model)
     result = EmbedderResult(
@@ -139,6 +141,16 @@ def train(
         line.show(f"embedder  step {step + 1}/{steps}  loss {loss.item():.3f}")
     last = losses[-max(1, steps // 10) :]
     return vectors, sum(last) / len(last)
+
+
+def weigh_by_rarity(vectors: nn.EmbeddingBag, ids: Tensor, smoothing: float) -> None:
+    """Scale each token's vector by a / (a + p), where p is its share of `ids` and a the smoothing.
+
+    The mean over a text is then its smooth inverse frequency embedding (Arora, Liang and Ma 2017, ICLR), without their
+    removal of a common component, of which a contrastive loss leaves none.
+    """
+    share = torch.bincount(ids, minlength=len(vectors.weight)) / len(ids)
+    vectors.weight.data *= (smoothing / (smoothing + share)).unsqueeze(1)
 
 
 def _batches(count: int, batch: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:

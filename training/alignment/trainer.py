@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, Trainer, set_seed
 
 from training import attention
 from training.adapters import merged
@@ -42,6 +42,7 @@ def begin(path: Path) -> tuple[Job, PreTrainedTokenizerBase]:
     """The job at `path`, and the tokenizer that its examples were written with, which has something to pad by."""
     silence()
     job = Job.read(path)
+    set_seed(job.recipe.seed)  # new weights are drawn before the trainer sets it
     tokenizer = AutoTokenizer.from_pretrained(job.tokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

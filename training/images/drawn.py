@@ -9,11 +9,15 @@ NEAR = 2  # pixels around a thing that count as its outline
 
 
 class Drawn(NamedTuple):
-    """A picture (size, size, 3) as bytes, its caption, and where its things are (size, size), outlines included."""
+    """A picture (size, size, 3) as bytes, its caption, and where its things are (size, size), outlines included.
+
+    `middles`: column and row, in whole pixels, of each thing's middle, in the order of the caption; None: unknown.
+    """
 
     picture: np.ndarray
     caption: str
     things: np.ndarray
+    middles: list[tuple[int, int]] | None = None
 
 
 class Pictures(Protocol):

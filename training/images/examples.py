@@ -14,6 +14,9 @@ from torch.utils.data import Dataset
 from training.images.section import ImagesSection
 from training.images.sources import Pictures
 
+UNKNOWN = -100
+"""The place of a thing of which nobody knows where it stands."""
+
 
 class Examples(Dataset):
     """`count` training examples, mixed from `sources` by weight; those of another `name` are others."""
@@ -26,18 +29,29 @@ class Examples(Dataset):
         return self.count
 
     def __getitem__(self, number: int) -> dict:
-        """`clean` and `noise` (3, size, size), `time` (), `weight` (size, size) and `caption`."""
+        """`clean` and `noise` (3, size, size), `time` (), `weight` (size, size), `places` (slots) and `caption`."""
         rng = random.Random(f"{self.name} {self.seed} {number}")
         generator = torch.Generator().manual_seed(rng.getrandbits(63))
         drawn = rng.choices(self.sources, self.weights)[0].sample(rng, held_out=self.name == "validation")
         clean = torch.from_numpy(drawn.picture).permute(2, 0, 1) / 127.5 - 1
+        noise, time = torch.randn(clean.shape, generator=generator), self._time(number, rng, generator)
+        told = "" if rng.random() < self.section.empty_captions else drawn.caption
         return {
             "clean": clean,
-            "noise": torch.randn(clean.shape, generator=generator),
-            "time": self._time(number, rng, generator),
+            "noise": noise,
+            "time": time,
             "weight": 1 + (self.section.thing_weight - 1) * torch.from_numpy(drawn.things).float(),
-            "caption": "" if rng.random() < self.section.empty_captions else drawn.caption,
+            "places": self._places(drawn.middles if told else None),
+            "caption": told,
         }
+
+    def _places(self, middles: list[tuple[int, int]] | None) -> Tensor:
+        """What a `SlotHead` should say: a pixel for each thing, then nowhere; `UNKNOWN` without a caption as well."""
+        slots, size = self.section.slots, self.section.size
+        if middles is None:
+            return torch.full((slots,), UNKNOWN)
+        places = [row * size + column for column, row in middles] + slots * [size**2]
+        return torch.tensor(places[:slots], dtype=torch.long)
 
     def _time(self, number: int, rng: random.Random, generator: torch.Generator) -> Tensor:
         """Mostly high noise: that is where the caption decides what will be seen.
@@ -58,7 +72,8 @@ class Collate:
 
     def __call__(self, examples: list[dict]) -> dict[str, Tensor]:
         batch = {
-            name: torch.stack([example[name] for example in examples]) for name in ("clean", "noise", "weight", "time")
+            name: torch.stack([example[name] for example in examples])
+            for name in ("clean", "noise", "weight", "time", "places")
         }
         encoded = self.words.encode_batch([example["caption"] for example in examples])
         return batch | {"ids": torch.tensor([encoding.ids for encoding in encoded])}

@@ -6,13 +6,14 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments
 
 from serving.images.model import CaptionEncoder, PixelTransformer
 from serving.images.pipeline import PixelPipeline
 from training.checkpoints import write_whole
 from training.images.average import Average
-from training.images.examples import Collate, Examples
+from training.images.examples import UNKNOWN, Collate, Examples
 from training.images.section import ImagesSection
 from training.images.sources import open_pictures
 from training.images.watching import Watching
@@ -30,20 +31,32 @@ class Denoiser(nn.Module):
         super().__init__()
         self.text_encoder, self.transformer = text_encoder, transformer
 
-    def forward(self, ids: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
-        """The clean picture that `noisy` (batch, 3, size, size) at `time` (batch) comes from, as `ids` describe it."""
-        return self.transformer(noisy, time, self.text_encoder(ids))
+    def forward(self, ids: Tensor, noisy: Tensor, time: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The clean picture that `noisy` (batch, 3, size, size) at `time` (batch) comes from, as `ids` describe it.
+
+        And, if the transformer has slots, where its things stand; in the picture they stand where that is `known`.
+        """
+        return self.transformer.predict(noisy, time, self.text_encoder(ids), known)
 
 
-def denoising_loss(model: nn.Module, batch: dict[str, Tensor], time_power: float) -> Tensor:
+def denoising_loss(
+    model: nn.Module, batch: dict[str, Tensor], time_power: float, place_weight: float = 0.0
+) -> Tensor:
     """How far the predicted pictures are from the clean ones, divided by a power of the time.
 
-    Its square makes it the loss in the velocity of flow matching; below `LEAST_TIME` that would blow up.
+    Its square makes it the loss in the velocity of flow matching; below `LEAST_TIME` that would blow up. Added, with
+    `place_weight`, is how unlikely slots find the places where their things stand.
     """
     time = batch["time"][:, None, None, None]
     noisy = (1 - time) * batch["clean"] + time * batch["noise"]
-    error = (model(batch["ids"], noisy, batch["time"]) - batch["clean"]).square().mean(1) * batch["weight"]
-    return (error.mean((1, 2)) / batch["time"].clamp(min=LEAST_TIME) ** time_power).mean()
+    predicted, places = model(batch["ids"], noisy, batch["time"], batch["places"])
+    error = (predicted - batch["clean"]).square().mean(1) * batch["weight"]
+    loss = (error.mean((1, 2)) / batch["time"].clamp(min=LEAST_TIME) ** time_power).mean()
+    if places is None:
+        return loss
+    wanted = batch["places"].flatten()
+    missed = functional.cross_entropy(places.flatten(0, 1), wanted, ignore_index=UNKNOWN, reduction="sum")
+    return loss + place_weight * missed / (wanted != UNKNOWN).sum().clamp(min=1)
 
 
 class ImageTrainer(StagedTraining, Trainer):
@@ -58,7 +71,7 @@ class ImageTrainer(StagedTraining, Trainer):
         return self.optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> Tensor:
-        return denoising_loss(model, inputs, self.job.section.time_power)
+        return denoising_loss(model, inputs, self.job.section.time_power, self.job.section.place_weight)
 
     def add_to_checkpoint(self, checkpoint: Path) -> None:
         self.average.save(checkpoint)
@@ -87,7 +100,9 @@ def build_denoiser(section: ImagesSection, vocabulary: int) -> Denoiser:
     """A new model of the size that the section says."""
     return Denoiser(
         CaptionEncoder(vocabulary, dim=section.dim, depth=section.caption_depth, heads=section.heads),
-        PixelTransformer(section.size, section.patch, section.dim, section.depth, section.heads, section.palette),
+        PixelTransformer(
+            section.size, section.patch, section.dim, section.depth, section.heads, section.palette, section.slots
+        ),
     )
 
 

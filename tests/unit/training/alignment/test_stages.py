@@ -1,0 +1,107 @@
+"""Each method learns, leaves a whole folder, and ends with the same weights after a kill."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from serving.model_folder import check_model_folder, folder_digest, read_lineage
+from tests.unit.training.alignment.conftest import METHODS, make_workshop, pair, write_pairs
+from tests.unit.training.conftest import Workshop, kill_after_checkpoint, weights
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_leaves_a_whole_folder_that_learnt(aligned: Workshop, tiny_model: Path, method: str) -> None:
+    folder = aligned.home / "models" / f"small-{method}"
+    check_model_folder(folder, chat=method != "reward")
+    lineage = read_lineage(folder)
+    assert (lineage.stage, lineage.parent, lineage.parent_sha256) == (method, "tiny", folder_digest(tiny_model))
+    assert lineage.examples == 160
+    assert folder_digest(folder) != folder_digest(tiny_model)
+
+
+def test_they_tell_right_from_wrong_on_held_out_pairs(aligned: Workshop) -> None:
+    metrics = {m: read_lineage(aligned.home / "models" / f"small-{m}").metrics for m in METHODS}
+    assert metrics["reward"]["accuracy"] == 1.0
+    assert metrics["reward"]["length_accuracy"] == 0.0  # "yes" and "no!" are as long
+    assert metrics["dpo"]["accuracy"] == 1.0
+    assert metrics["dpo"]["margin"] > 0.5
+    assert metrics["kto"]["margin"] > 0.5
+    assert metrics["rloo"]["kl"] > 0
+    assert metrics["rloo"]["quality"] >= metrics["rloo"]["quality_before"]
+
+
+def test_reinforcement_learning_finds_what_is_rewarded(aligned: Workshop) -> None:
+    curves = json.loads((aligned.home / "runs" / "small" / "grpo" / "curves.json").read_text())
+    assert {"reward", "kl", "entropy", "completions/mean_length"} <= set(curves)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_killed_and_started_again_it_ends_with_the_same_weights(aligned: Workshop, tmp_path: Path, method: str) -> None:
+    killed = Workshop(tmp_path, aligned.recipe)
+    shutil.copytree(aligned.home, killed.home)
+    shutil.rmtree(killed.home / "models" / f"small-{method}")
+    shutil.rmtree(killed.home / "runs" / "small" / method)
+    kill_after_checkpoint(killed, method)
+    done = killed.train(method)
+    assert done.returncode == 0, done.stderr
+    assert weights(killed, f"small-{method}") == weights(aligned, f"small-{method}")
+
+
+def test_lora_is_trained_and_worked_into_the_weights(aligned: Workshop, tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, aligned.recipe)
+    done = workshop.train("dpo", "--set", "dpo.lora.dora=true", "--set", "dpo.optimizer=adamw_8bit")
+    assert done.returncode == 0, done.stderr
+    check_model_folder(workshop.home / "models" / "small-dpo")
+    assert read_lineage(workshop.home / "models" / "small-dpo").metrics["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "said"),
+    [
+        ("dpo", [pair(1) | {"rejected": "yes"}] * 40, "pairs whose two answers are the same"),
+        ("dpo", [pair(1) | {"prompt": " "}] * 40, "empty prompts"),
+        ("dpo", [pair(n) | {"chosen": "yes " * 90} for n in range(40)], "answers over 8 tokens"),
+        ("dpo", [pair(n) | {"prompt": "why " * 90} for n in range(40)], "no room for an answer"),
+        ("dpo", [{"text": "no pair"}] * 40, "rows without a prompt"),
+        ("kto", [{"prompt": f"Say {n}.", "completion": "yes", "label": True} for n in range(40)], "are good"),
+        ("dpo", [pair(n) for n in range(5)], "fewer than a batch of 8"),
+    ],
+)
+def test_what_teaches_nothing_is_one_sentence(
+    tiny_model: Path, tmp_path: Path, method: str, rows: list[dict], said: str
+) -> None:
+    workshop = make_workshop(tmp_path, tiny_model)
+    write_pairs(tmp_path / "pairs.jsonl", rows)
+    failed = workshop.train(method)
+    assert failed.returncode == 2, failed.stderr
+    assert said in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_reward_model_of_another_tokenizer_is_refused(aligned: Workshop, tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, aligned.recipe)
+    other = tmp_path / "other"
+    shutil.copytree(aligned.home / "models" / "small-reward", other)
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    tokenizer["added_tokens"].append(tokenizer["added_tokens"][0] | {"id": 999, "content": "<|more|>"})
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    failed = workshop.train("rloo", "--set", f"rloo.reward_model={other}")
+    assert failed.returncode == 2
+    assert "another tokenizer" in failed.stderr
+
+
+def test_a_reward_that_is_no_number_stops_it(aligned: Workshop, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    workshop = Workshop(tmp_path, aligned.recipe)
+    broken = tmp_path / "broken"
+    shutil.copytree(aligned.home / "models" / "small-reward", broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["score.weight"] *= float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    failed = workshop.train("rloo", "--set", f"rloo.reward_model={broken}")
+    assert failed.returncode == 2
+    assert "no numbers" in failed.stderr
+    assert not (workshop.home / "models" / "small-rloo").exists()
