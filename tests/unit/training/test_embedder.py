@@ -20,7 +20,7 @@ from training.corpus.almanac.exam import Exam
 from training.corpus.almanac.wordings import is_free
 from training.corpus.pairs import neighbours, wording_pairs
 from training.corpus.sources import SourceReport
-from training.embedder import info_nce, learn_words, read_pairs
+from training.embedder import info_nce, learn_words, read_pairs, weigh_by_rarity
 from training.pipeline import STAGES
 from training.recipe import EmbedderSection, load_recipe
 
@@ -157,3 +157,32 @@ def test_the_vocabulary_is_the_same_every_time_and_knows_neither_capitals_nor_ac
     assert first.get_vocab() == second.get_vocab()
     assert first.encode("SÃO PAULO").ids == first.encode("sao paulo").ids
     assert first.encode("po").tokens == ["p", "##o"]
+
+
+def test_what_is_frequent_weighs_less() -> None:
+    vectors = torch.nn.EmbeddingBag.from_pretrained(torch.ones(3, 2))
+    weigh_by_rarity(vectors, torch.tensor([0, 0, 0, 1]), smoothing=0.25)
+    assert vectors.weight[:, 0].tolist() == pytest.approx([0.25, 0.5, 1.0])  # shares 3/4, 1/4 and none
+
+
+def test_smoothing_makes_another_embedder_and_none_leaves_what_was_grown(tmp_path: Path) -> None:
+    path = str(with_embedder(tmp_path).path)
+    before, smoothed = (load_recipe(path, overrides).embedder for overrides in ([], ["embedder.smoothing=0.01"]))
+    assert "smoothing" not in before.model_dump(mode="json")
+    assert smoothed.model_dump(mode="json") == before.model_dump(mode="json") | {"smoothing": 0.01}
+
+
+def test_the_general_recipe_pairs_words_with_what_they_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEGROWN_DATA", str(tmp_path))
+    sources = load_recipe("general").embedder.sources
+    meanings, uses = (source for source in sources if source.name == "wordnet_definitions")
+    folder = tmp_path / "wordnet_definitions"
+    folder.mkdir()
+    rows = [{"words": ["odd", "uneven"], "definition": f"not divisible by {n}", "examples": []} for n in range(50)]
+    rows += [row | {"examples": [f"an odd number like {n}"]} for n, row in enumerate(rows)]
+    (folder / "definitions.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    section = EmbedderSection(sources=[meanings, uses], pairs=100)
+    reports = [SourceReport(name=source.name) for source in section.sources]
+    pairs = read_pairs(section, 0, reports)
+    assert ("odd\n\nuneven", "not divisible by 7") in pairs
+    assert ("not divisible by 7", "an odd number like 7") in pairs
