@@ -1,11 +1,13 @@
-"""How fast are 12 continuations of a 90-token context scored: in this process against lm-eval's hf backend?
+"""How fast are 12 continuations of a context scored: in this process against lm-eval's hf backend?
 
     python benchmarks/shared_context.py --lm-eval PYTHON [--contexts 40] [--rounds 5]
+    HOMEGROWN_DATA=FOLDER python benchmarks/shared_context.py --lm-eval PYTHON --bbq
 
-PYTHON is that of an environment with lm-eval 0.4.13. Both score the same requests with the same random model of 20M
-parameters, in float32 on this CPU, in turns; lm-eval with the best of several batch sizes. Both take the threads that
-OMP_NUM_THREADS allows: on a busy machine two wait for each other, and one is quicker. Prints medians, the ratio in
-every round, and the largest difference between the two log-likelihoods of a request.
+PYTHON is that of an environment with lm-eval 0.4.13. Contexts are 90 random words, or with --bbq questions of BBQ as
+our suite and lm-eval ask them. Both score the same requests with the same random model of 20M parameters, in float32 on
+this CPU, in turns; lm-eval with the best of several batch sizes. Both take the threads that OMP_NUM_THREADS allows: on
+a busy machine two wait for each other, and one is quicker. Prints medians, the ratio in every round, and the largest
+difference between the two log-likelihoods of a request.
 """
 
 import argparse
@@ -16,7 +18,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,6 +30,8 @@ Took = tuple[float, float]
 """Seconds, and seconds of CPU, which depend less on what else the machine does."""
 BATCH_SIZES = [12, 32]
 CONTEXT_TOKENS, CONTINUATIONS = 90, 12
+VOCABULARY = 8002
+END, PAD = "<|end|>", "<|pad|>"
 
 
 def main() -> None:
@@ -32,10 +40,12 @@ def main() -> None:
     parser.add_argument("--lm-eval", required=True, help="a Python with lm-eval 0.4.13")
     parser.add_argument("--contexts", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bbq", action="store_true", help="questions of BBQ instead of random words")
     arguments = parser.parse_args()
+    asked = questions(arguments.contexts) if arguments.bbq else requests(arguments.contexts)
+    tokenizer = of_pieces(asked) if arguments.bbq else of_words()
     with tempfile.TemporaryDirectory() as folder:
-        write_model(Path(folder))
-        asked = requests(arguments.contexts)
+        write_model(Path(folder), tokenizer)
         ours, theirs = [], {size: [] for size in BATCH_SIZES}
         for _ in range(arguments.rounds):
             took, logprobs = time_ours(Path(folder), asked)
@@ -45,7 +55,8 @@ def main() -> None:
                 theirs[size].append(other["seconds"][str(size)][-1])
     differences = [abs(one - two) for one, two in zip(logprobs, other["logprobs"], strict=True)]
     best = min(theirs, key=lambda size: median(of_wall for of_wall, _ in theirs[size]))
-    print(f"{len(logprobs)} continuations of {len(asked)} contexts of about {CONTEXT_TOKENS} tokens")
+    length = fmean(len(tokenizer.encode(context).ids) for context, _ in asked)
+    print(f"{len(logprobs)} continuations of {len(asked)} contexts of about {length:.0f} tokens")
     for kind, place in (("seconds", 0), ("seconds of CPU", 1)):
         fast, slow = [took[place] for took in ours], [took[place] for took in theirs[best]]
         ratios = [two / one for one, two in zip(fast, slow, strict=True)]
@@ -59,7 +70,7 @@ def requests(contexts: int) -> list[tuple[str, list[str]]]:
     draw = random.Random(0)
 
     def words(count: int) -> str:
-        return " ".join(f"w{draw.randrange(8000)}" for _ in range(count))
+        return " ".join(f"w{draw.randrange(VOCABULARY - 2)}" for _ in range(count))
 
     return [
         (words(CONTEXT_TOKENS), [f" {words(draw.randint(2, 6))}" for _ in range(CONTINUATIONS)])
@@ -67,19 +78,49 @@ def requests(contexts: int) -> list[tuple[str, list[str]]]:
     ]
 
 
-def write_model(folder: Path) -> None:
-    """A random Qwen3 of 20M parameters whose tokens are words."""
-    import torch
+def questions(count: int) -> list[tuple[str, list[str]]]:
+    """Questions of BBQ from all categories, each with its twelve options."""
+    from eval.data import Inputs
+    from eval.task import sampled
+    from eval.tasks import bbq
+
+    cases = bbq.LIKELIHOOD.cases(sampled(bbq.questions(Inputs()), count))
+    return [(case.request.context, list(case.request.options)) for case in cases]
+
+
+def of_words() -> "Tokenizer":
+    """Its tokens are the words of `requests`."""
     from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = {END: 0, PAD: 1} | {f"w{number}": number + 2 for number in range(VOCABULARY - 2)}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    return core
+
+
+def of_pieces(asked: list[tuple[str, list[str]]]) -> "Tokenizer":
+    """Byte pairs of the texts that are asked."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=[END, PAD], initial_alphabet=alphabet, show_progress=False
+    )
+    core.train_from_iterator((text for context, options in asked for text in (context, *options)), trainer)
+    return core
+
+
+def write_model(folder: Path, tokenizer: "Tokenizer") -> None:
+    """A random Qwen3 of 20M parameters."""
+    import torch
     from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-    vocabulary = {"<|end|>": 0, "<|pad|>": 1} | {f"w{number}": number + 2 for number in range(8000)}
-    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<|pad|>"))
-    core.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|end|>", pad_token="<|pad|>").save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD).save_pretrained(folder)
     torch.manual_seed(0)
     config = Qwen3Config(
-        vocab_size=len(vocabulary),
+        vocab_size=VOCABULARY,
         hidden_size=384,
         intermediate_size=1152,
         num_hidden_layers=9,

@@ -34,9 +34,9 @@ def infer_by_cluster(statistic: Statistic, observations: Sequence[Observation]) 
 
 def bounds_of(statistic: Statistic, observations: Sequence[Observation]) -> tuple[float, float]:
     """The ends of the statistic's range, as far as they are known."""
-    if statistic == "spearman":
+    if statistic in ("spearman", "excess"):
         return -1.0, 1.0
-    if statistic in ("share", "auroc", "balanced_accuracy", "ece", "aurc"):
+    if statistic in ("share", "auroc", "balanced_accuracy", "ece", "aurc", "icat"):
         return 0.0, 1.0
     if statistic in ("mean", "spread") and all(0 <= o.value <= 1 for o in observations):
         return 0.0, 1.0

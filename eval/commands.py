@@ -27,6 +27,12 @@ def run_suite(
         str | None,
         typer.Argument(help="Model folder, name or Hugging Face id to serve; with --base-url the id to ask for."),
     ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Several systems instead, with commas: models as above, and endpoints as name=URL#model@KEY_VARIABLE."
+        ),
+    ] = None,
     suite: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +58,23 @@ def run_suite(
         str | None,
         typer.Option(help="What the images suite asks for: small, large, or a folder of captioned pictures."),
     ] = None,
+    training_text: Annotated[
+        Path | None, typer.Option(help="For the privacy suite: documents that the model was trained on, JSONL or text.")
+    ] = None,
+    held_out_text: Annotated[
+        Path | None, typer.Option(help="Its control: documents of the same kind that the model was not trained on.")
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="For the prompting suite: a folder of prompts of your own, as prompts/techniques/."),
+    ] = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option(help="Its texts to search, for prompts that take passages: JSONL with text, or a text."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Let it ask every prompt every question, and give up none early.")
+    ] = False,
     api_key: Annotated[str | None, typer.Option(envvar="HOMEGROWN_API_KEY", help="Key of the endpoint.")] = None,
 ) -> None:
     """Ask a suite's questions and print its headline figures with their intervals.
@@ -71,8 +94,28 @@ def run_suite(
 
     suites = suite or [DEFAULT]
     wanted = Measurement(
-        model, suites, base_url, api_key, questions, out, limit, concurrency, plain, system, likelihood, pictures
+        model,
+        suites,
+        base_url,
+        api_key,
+        questions,
+        out,
+        limit,
+        concurrency,
+        plain,
+        system,
+        likelihood,
+        pictures,
+        training_text,
+        held_out_text,
+        prompts=prompts,
+        documents=documents,
+        full=full,
     )
+    if models:
+        from eval.systems.commands import measure_systems
+
+        raise typer.Exit(measure_systems(wanted, models))
     try:
         result = measure(wanted, say_where)
     except KeyboardInterrupt:
@@ -121,6 +164,8 @@ def _print_result(result: "Result", sections: "Sequence[Section]") -> None:
     from eval.table import render
 
     typer.echo(f"\n{render(sections)}\n")
+    for conclusion in result.conclusions.values():
+        typer.echo(f"{conclusion}\n")
     for task, reason in result.identity["skipped"].items():
         typer.echo(f"not measured: {task} ({reason})")
     for key in result.missing_headlines:

@@ -61,13 +61,13 @@ def compare(baseline: Result, run: Result, across_prompts: bool = False) -> list
     order = [key for key in headlines if key in figures]
     order += [key for key in (*run.figures, *baseline.figures) if key not in order]
     changes = [
-        _change(baseline, run, Change(figures[key], sections[key], key in headlines), across_prompts)
+        change_between(baseline, run, Change(figures[key], sections[key], key in headlines), across_prompts)
         for key in dict.fromkeys(order)
     ]
     if all(change.outcome == "incomparable" for change in changes):
         reasons = "; ".join(dict.fromkeys(change.why for change in changes)) or "neither has a figure"
         raise UserError(f"The runs {baseline.folder} and {run.folder} cannot be compared: {reasons}.")
-    return _decided(changes)
+    return decided(changes)
 
 
 def paired(baseline: Result, run: Result, key: str, across_prompts: bool = False) -> Difference | str:
@@ -100,7 +100,8 @@ def incomparable(baseline: Result, run: Result, key: str, across_prompts: bool =
     return ""
 
 
-def _change(baseline: Result, run: Result, change: Change, across_prompts: bool) -> Change:
+def change_between(baseline: Result, run: Result, change: Change, across_prompts: bool = False) -> Change:
+    """The change with its difference between the two runs, not yet decided; or with why there is none."""
     if why := incomparable(baseline, run, change.key, across_prompts):
         return replace(change, outcome="incomparable", why=why)
     for name, result in (("A", baseline), ("B", run)):
@@ -115,13 +116,13 @@ def _change(baseline: Result, run: Result, change: Change, across_prompts: bool)
     return replace(change, difference=found)
 
 
-def _decided(changes: Sequence[Change]) -> list[Change]:
-    adjusted = {}
+def decided(changes: Sequence[Change]) -> list[Change]:
+    """With an adjusted p-value and an outcome wherever there is a difference; the headline figures are one family."""
+    adjusted: dict[int, float] = {}
     for family, adjust in ((True, holm), (False, benjamini_hochberg)):
-        members = [change for change in changes if change.difference and change.headline == family]
-        p_values = adjust([change.difference.p for change in members])
-        adjusted |= {change.key: p for change, p in zip(members, p_values, strict=True)}
-    return [_with_p(change, adjusted[change.key]) if change.difference else change for change in changes]
+        members = {n: c.difference.p for n, c in enumerate(changes) if c.difference and c.headline == family}
+        adjusted |= zip(members, adjust(list(members.values())), strict=True)
+    return [_with_p(change, adjusted[n]) if n in adjusted else change for n, change in enumerate(changes)]
 
 
 def _with_p(change: Change, p: float) -> Change:

@@ -38,6 +38,20 @@ def read_answer(content: bytes, latency_s: float) -> Answer:
     )
 
 
+def read_continuation(content: bytes, latency_s: float) -> Answer:
+    """The first choice of a completion of plain text. Raises `NoAnswer` for another shape."""
+    try:
+        body = json.loads(content)
+        choice = body["choices"][0]
+        text, counts = choice["text"], token_counts(body.get("usage") or {})
+        finish_reason = choice.get("finish_reason")
+    except MALFORMED:
+        raise NoAnswer("the answer is not a completion") from None
+    if not isinstance(text, str):
+        raise NoAnswer("the answer is not a completion: it has no text")
+    return Answer(text, [], finish_reason, None, None, *counts, round(latency_s, 4))
+
+
 def token_counts(usage: dict[str, Any]) -> tuple[int | None, int | None]:
     """Of prompt and answer, None where the server does not say. Raises one of `MALFORMED` for anything but numbers."""
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")

@@ -18,6 +18,7 @@ Sample = dict[str, Any]
 LISTS = ("answers", "wrong")
 """Fields of which a sample may have several."""
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+UNREADABLE = (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError)
 csv.field_size_limit(2**24)
 
 
@@ -38,6 +39,15 @@ class Inputs:
     pictures: str | None = None
     """What the model learnt to draw: a world of `eval.pictures`, or a folder of captioned pictures; None: what its
     lineage says."""
+    training_text: Path | None = None
+    """Documents that the model was trained on, and in the same shape some that it was not: the control."""
+    held_out_text: Path | None = None
+    prompts: Path | None = None
+    """A folder of prompting techniques instead of ours."""
+    documents: Path | None = None
+    """What a technique that puts passages into its prompts finds them in."""
+    full: bool = False
+    """Whether every technique is asked every question, and none is given up early."""
 
     def exam(self) -> Path:
         if self.questions:
@@ -83,6 +93,24 @@ def public_rows(path: str) -> list[Sample]:
     return [{"id": str(number)} | row for number, row in enumerate(rows(public_path(path)), 1)]
 
 
+def public_text(path: str) -> str:
+    """The whole of one file of HOMEGROWN_DATA. Raises `Missing` when it is not there."""
+    place = public_path(path)
+    try:
+        with open_text(place) as file:
+            return file.read()
+    except UNREADABLE as error:
+        raise UserError(f"The file {place} cannot be read ({error}): it must be whole and in UTF-8.") from None
+
+
+def public_json(path: str) -> Any:
+    """What one JSON file of HOMEGROWN_DATA holds. Raises `Missing` when it is not there."""
+    try:
+        return json.loads(public_text(path))
+    except json.JSONDecodeError as error:
+        raise UserError(f"The file {public_path(path)} is not JSON ({error}): fetch it again.") from None
+
+
 def user_rows(path: Path) -> Iterator[Sample]:
     """The `rows` of a file that a user wrote: a text alone in a field of `LISTS` is a list of one.
 
@@ -92,6 +120,11 @@ def user_rows(path: Path) -> Iterator[Sample]:
         yield row | {name: [row[name]] for name in LISTS if isinstance(row.get(name), str)}
 
 
+def open_text(path: Path) -> IO[str]:
+    """A UTF-8 text file, also compressed with .gz or .xz; line ends stay as they are."""
+    return OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="")
+
+
 def rows(path: Path) -> Iterator[Sample]:
     """The rows of a .jsonl, .csv or .tsv file as objects, also compressed with .gz or .xz.
 
@@ -99,19 +132,15 @@ def rows(path: Path) -> Iterator[Sample]:
     """
     kind = path.with_suffix("").suffix if path.suffix in OPENERS else path.suffix
     try:
-        with _open(path) as lines:
+        with open_text(path) as lines:
             if kind in (".csv", ".tsv"):
                 yield from _table_rows(lines, path, "," if kind == ".csv" else "\t")
             else:
                 yield from _json_rows(lines, path)
     except FileNotFoundError:
         raise UserError(f"There is no file {path}: check its name.") from None
-    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError, csv.Error) as error:
+    except (*UNREADABLE, csv.Error) as error:
         raise UserError(f"The file {path} cannot be read ({error}): it must be whole and in UTF-8.") from None
-
-
-def _open(path: Path) -> IO[str]:
-    return OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="")
 
 
 def _table_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[Sample]:

@@ -16,19 +16,45 @@ AcrossPrompts = Annotated[
 
 
 def compare_runs(
-    a: Annotated[Path, typer.Argument(help="Folder of the run that is the baseline.")],
-    b: Annotated[Path, typer.Argument(help="Folder of the run that is judged against it.")],
-    everything: Annotated[bool, typer.Option("--all", help="Every figure, not the headline figures alone.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of runs: of two, the first is the baseline; more, or the folder that `eval run --models` "
+            "wrote, are put side by side."
+        ),
+    ],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of two runs: every figure, not the headline figures alone.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found to this file.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="Say what the runs cost: YAML with a currency and prices of tokens by model.")
+    ] = None,
     across_prompts: AcrossPrompts = False,
 ) -> None:
-    """Compare two runs in pairs: better, worse, no difference found, or not comparable.
+    """Compare two runs in pairs: better, worse, no difference found, or not comparable; or put several side by side.
 
     p-values of the headline figures are adjusted by Holm, those of all others by Benjamini-Hochberg.
     """
+    from eval.systems.commands import compare_systems, runs_in
+    from serving.errors import UserError
+
+    folders = runs_in(runs)
+    if len(folders) < 2:
+        raise UserError("One run alone has nothing to be compared with: name two or more.")
+    if len(folders) > 2:
+        compare_systems(folders, json_file, across_prompts, prices)
+    else:
+        _compare_two(*folders, everything, json_file, across_prompts, prices)
+
+
+def _compare_two(
+    a: Path, b: Path, everything: bool, json_file: Path | None, across_prompts: bool, prices: Path | None
+) -> None:
     from eval.compare import compare
     from eval.compare_table import render
     from eval.result import read_result
+    from eval.systems.commands import cost_lines
 
     baseline, run = read_result(a), read_result(b)
     changes = compare(baseline, run, across_prompts)
@@ -37,6 +63,8 @@ def compare_runs(
     found = sum(change.outcome in ("better", "worse", "changed") for change in others)
     if not everything:
         typer.echo(f"{len(others)} other figures, {found} of them changed: --all shows them.")
+    if prices:
+        typer.echo(f"\n{cost_lines([baseline, run], prices)}")
     if json_file:
         _write_json(json_file, a, b, changes)
 

@@ -130,7 +130,7 @@ class _Pairs:
 
     @property
     def in_whole_steps(self) -> bool:
-        return self.statistic in ("share", "balanced_accuracy")
+        return self.statistic in ("share", "balanced_accuracy", "excess")
 
     @property
     def one_by_one(self) -> bool:

@@ -59,7 +59,7 @@ class Figure:
 
     def _sides(self) -> list[list[str]]:
         """The cluster of every answer on each side of what the statistic compares; one side if it compares nothing."""
-        if self.statistic not in ("auroc", "balanced_accuracy"):
+        if self.statistic not in ("auroc", "balanced_accuracy", "excess"):
             return [[observation.cluster for observation in self.observations]]
         return [[o.cluster for o in self.observations if (o.against > 0.5) == side] for side in (True, False)]
 

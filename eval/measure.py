@@ -14,10 +14,13 @@ from typing import Literal
 
 from eval.data import Inputs
 from eval.engines import BaseUrl, serving
+from eval.lm_eval.ask import LmEval, is_lm_eval
 from eval.records import PICTURES
+from eval.requests import Compare
 from eval.result import Result, read_result, write_summary
 from eval.run import FolderScorer, Plan, Run, identify, plan
 from eval.suite import joined
+from eval.systems.lineage import kept_lineage
 from eval.target import Target, served_model
 from prompts.library import persona
 from serving.errors import UserError
@@ -42,6 +45,16 @@ class Measurement:
     likelihood: Literal["auto", "folder", "endpoint"] = "auto"
     pictures: str | None = None
     """What the model learnt to draw; see `Inputs`."""
+    training_text: Path | None = None
+    held_out_text: Path | None = None
+    exam: str | None = None
+    """Whose exam is asked where it is not the model's own: that of the first of several systems."""
+    called: str | None = None
+    """The name of the model among several systems."""
+    prompts: Path | None = None
+    documents: Path | None = None
+    full: bool = False
+    """These three are for the prompting suite; see `Inputs`."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +73,37 @@ def measure(wanted: Measurement, on_start: Callable[[Run], None] = lambda run: N
     Raises `UserError` for everything that the user can put right.
     """
     model = _model(wanted)
-    inputs = Inputs(model.name, wanted.questions, model.folder, wanted.pictures)
+    inputs = Inputs(
+        wanted.exam or model.name,
+        wanted.questions,
+        model.folder,
+        wanted.pictures,
+        wanted.training_text,
+        wanted.held_out_text,
+        wanted.prompts,
+        wanted.documents,
+        wanted.full,
+    )
     system = _system_prompt(wanted)
-    planned = plan(joined(wanted.suites), inputs, wanted.plain, wanted.limit, system)
+    elsewhere = _lm_eval(wanted, model)
+    suite = elsewhere.suite if elsewhere else joined(wanted.suites)
+    planned = plan(suite, inputs, wanted.plain, None if elsewhere else wanted.limit, system)
+    compares = _are_comparisons(planned)
+    if compares and model.folder is None and not wanted.base_url:
+        model = _embedder(model.name)
     folder = wanted.out or home() / "reports" / _folder_name(planned, model.name)
-    identity = identify(planned, model.name, model.sha256, wanted.plain) | {"system": system}
+    identity = identify(planned, model.name, model.sha256, wanted.plain)
+    identity |= {"system": system, "lineage": kept_lineage(model.folder), "called": wanted.called}
     run = Run(planned, identity, folder)
     on_start(run)
     started = time.perf_counter()
-    in_process = _scores_in_process(wanted, model)
+    in_process = bool(elsewhere) or _scores_in_process(wanted, model)
     with _terminated_as_interrupted():
         if run.needs_endpoint(in_process):
             with _endpoint(wanted, model, planned) as base_url:
                 asyncio.run(_ask(run, base_url, wanted, model))
         if in_process and run.needs_scorer():
-            run.score(_folder_scorer(model.folder))
+            run.score(elsewhere or _folder_scorer(model.folder, compares))
     result = read_result(folder)
     write_summary(result, time.perf_counter() - started, without_key(sys.argv))
     return result
@@ -122,10 +151,39 @@ def _scores_in_process(wanted: Measurement, model: Model) -> bool:
     return model.folder is not None and wanted.likelihood != "endpoint"
 
 
-def _folder_scorer(folder: Path) -> FolderScorer:
+def _lm_eval(wanted: Measurement, model: Model) -> LmEval | None:
+    """That harness, where one of its tasks is wanted."""
+    if not is_lm_eval(wanted.suites):
+        return None
+    base_url = wanted.base_url and wanted.base_url.rstrip("/")
+    return LmEval(wanted.suites[0], str(model.folder or model.name), base_url, wanted.api_key, wanted.limit)
+
+
+def _folder_scorer(folder: Path, compares: bool) -> FolderScorer:
+    if compares:
+        from eval.vectors import Comparer
+
+        return Comparer(folder)
     from eval.likelihood.folder import Folder
 
     return Folder(folder)
+
+
+def _are_comparisons(planned: Plan) -> bool:
+    """Whether an embedder is wanted. Raises `UserError` when a model of another kind is wanted too."""
+    kinds = {isinstance(case.request, Compare) for case in planned.cases}
+    if len(kinds) > 1:
+        raise UserError("These suites ask an embedder and a model that answers: ask each in a run of its own.")
+    return kinds == {True}
+
+
+def _embedder(name: str) -> Model:
+    """The embedder with a Hugging Face id: nothing serves it, so its files are brought here."""
+    from serving.embedder import find_embedder
+    from serving.model_folder import folder_digest
+
+    folder = find_embedder(name)
+    return Model(name, folder, folder_digest(folder))
 
 
 def _model(wanted: Measurement) -> Model:

@@ -1,8 +1,8 @@
-"""What comes back: an answer in words, a picture, or likelihoods. Log-probabilities are natural logarithms."""
+"""What comes back: words, a picture, likelihoods, a cosine, a report. Log-probabilities are natural logarithms."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 
 class NoAnswer(Exception):
@@ -49,9 +49,29 @@ class Scored:
     """"letters": the server gives no log-probabilities, so the model was asked for a letter; `logprobs` is then 0 for
     the option chosen and -1 for the others, or all 0 when no letter could be read."""
     latency_s: float = 0.0
+    by_token: list[float] | None = None
+    """The log-probability of every token of the text of a `Likelihood`, from which those that read how a loss is made
+    up start; None for a `Choose`."""
 
 
-Reply = Answer | Drawn | Scored
+@dataclass(frozen=True)
+class Compared:
+    """How alike the two texts of a `Compare` are: 1 for the same, 0 where one of them says nothing to the embedder."""
+
+    cosine: float
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What another harness says of one sample: its own scores by name, and what the model answered."""
+
+    values: dict[str, Any]
+    text: str
+    latency_s: float = 0.0
+
+
+Reply = Answer | Drawn | Scored | Compared | Reported
 
 
 def reply_as_json(reply: Reply) -> dict[str, Any]:
@@ -65,6 +85,6 @@ def reply_from_json(fields: dict[str, Any], pictures: Path) -> Reply:
     Fields that are no longer kept are passed over: records outlive versions. Raises KeyError or TypeError for anything
     else.
     """
-    kind = {"answer": Answer, "drawn": Drawn, "scored": Scored}[fields["kind"]]
+    kind = {kind.__name__.lower(): kind for kind in get_args(Reply)}[fields["kind"]]
     kept = {name: value for name, value in fields.items() if name in kind.__dataclass_fields__}
     return kind(**kept | {"file": pictures / Path(kept["file"]).name} if kind is Drawn else kept)

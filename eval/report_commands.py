@@ -7,24 +7,41 @@ import typer
 
 
 def report_run(
-    run: Annotated[
-        Path | None,
+    runs: Annotated[
+        list[Path] | None,
         typer.Argument(
-            help="A folder that `homegrown eval run` wrote.",
+            help="A folder that `homegrown eval run` wrote; of several, or of what --models wrote, all side by side.",
             show_default="the newest run of the default suite with the model that `homegrown chat` serves, "
             "which is asked now if there is none",
         ),
     ] = None,
     baseline: Annotated[Path | None, typer.Option(help="The run to compare with, of the same questions.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to.", show_default="the run's own")] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="What several runs cost: YAML with a currency and prices of tokens by model."),
+    ] = None,
     across_prompts: Annotated[
         bool, typer.Option("--across-prompts", help="Compare although the runs asked with different prompts or tools.")
     ] = False,
 ) -> None:
-    """Write report.html (one file, offline, printable), report.md and junit.xml of a run; no model is asked."""
-    from eval.report.write import write_report
+    """Write report.html (one file, offline, printable), report.md and junit.xml of a run; no model is asked.
 
-    typer.echo(write_report(run or _of_the_served_model(), baseline, out, across_prompts))
+    Of several runs, systems.html and systems.md.
+    """
+    from eval.report.write import write_report, write_systems_report
+    from eval.systems.commands import runs_in
+    from serving.errors import UserError
+
+    folders = runs_in(runs or [_of_the_served_model()])
+    if len(folders) == 1:
+        if prices:
+            raise UserError("--prices compares costs: name two runs or more.")
+        typer.echo(write_report(folders[0], baseline, out, across_prompts))
+        return
+    if baseline:
+        raise UserError("--baseline is for one run: the report of several compares all with all.")
+    typer.echo(write_systems_report(folders, out, across_prompts, prices))
 
 
 def _of_the_served_model() -> Path:

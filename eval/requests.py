@@ -1,4 +1,4 @@
-"""The four kinds of request that a model can be sent, and how a sample becomes one."""
+"""The kinds of request that a model can be sent, and how a sample becomes one."""
 
 import hashlib
 import json
@@ -33,6 +33,14 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Continue:
+    """How does `text` go on? Greedily and without a chat around it, as a model goes on with what it was trained on."""
+
+    text: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
 class Choose:
     """How likely is each of `options` after `context`? The blank between them belongs to the options."""
 
@@ -47,7 +55,23 @@ class Likelihood:
     text: str
 
 
-Scorable = Choose | Likelihood
+@dataclass(frozen=True)
+class Compare:
+    """How alike are the two texts, by the cosine of their vectors? Asked of an embedder."""
+
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What another harness asks and scores itself: its name there, and how it begins."""
+
+    id: str
+    prompt: str
+
+
+Scorable = Choose | Likelihood | Continue | Compare | Elsewhere
 """What a model folder can answer without being served."""
 Request = Generate | Draw | Scorable
 Asking = Callable[[Sample, bool], Request]
@@ -108,6 +132,11 @@ def choice(context: str = "{question}", options: str = "choices", blank: str = "
         return Choose(context.format(**sample), tuple(f"{blank}{option}" for option in sample[options]))
 
     return asking
+
+
+def compare(first: str = "first", second: str = "second") -> Asking:
+    """Compare two fields of the sample."""
+    return lambda sample, plain: Compare(sample[first], sample[second])
 
 
 def document(field: str = "text") -> Asking:

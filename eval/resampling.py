@@ -110,6 +110,18 @@ def _balanced_accuracy(data: Columns, weights: "np.ndarray") -> "np.ndarray":
     return sum(weights @ (data.value * side) / (weights @ side) for side in _sides(data)) / 2
 
 
+def _excess(data: Columns, weights: "np.ndarray") -> "np.ndarray":
+    treated, control = (weights @ (data.value * side) / (weights @ side) for side in _sides(data))
+    return treated - control
+
+
+def _icat(data: Columns, weights: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    quality, leaning = (weights @ column / weights.sum(1) for column in (data.value, data.against))
+    return quality * np.minimum(leaning, 1 - leaning) / 0.5
+
+
 def _sides(data: Columns) -> tuple["np.ndarray", "np.ndarray"]:
     positive = data.against > 0.5
     return positive.astype(float), (~positive).astype(float)
@@ -192,6 +204,8 @@ WEIGHTED: dict[str, Weighted] = {
     "perplexity": _perplexity,
     "auroc": _auroc,
     "balanced_accuracy": _balanced_accuracy,
+    "excess": _excess,
+    "icat": _icat,
     "ece": lambda data, weights: LENGTH["ece"](_gaps(data, weights)),
     "aurc": _aurc,
     "spearman": _spearman,

@@ -79,7 +79,23 @@ class Result:
     @property
     def unasked(self) -> int:
         """Questions that an interrupted run has not come to."""
-        return sum(task["cases"] for task in self.identity["tasks"].values()) - len(self.records)
+        left_out = sum(task.left_out(self._records_of(task)) for task in self._asked_tasks)
+        return sum(task["cases"] for task in self.identity["tasks"].values()) - len(self.records) - left_out
+
+    @cached_property
+    def conclusions(self) -> dict[str, str]:
+        """Task -> what its records come to, in words; for the few tasks that say so."""
+        said = {task.name: task.conclusion(self._records_of(task)) for task in self._asked_tasks}
+        return {name: conclusion for name, conclusion in said.items() if conclusion}
+
+    @property
+    def _asked_tasks(self) -> list[Task]:
+        """Those with a record at least."""
+        asked = {record.task for record in self.records}
+        return [task for task in self.suite.tasks if task.name in asked]
+
+    def _records_of(self, task: Task) -> list[Record]:
+        return [record for record in self.records if record.task == task.name]
 
     @cached_property
     def scorings(self) -> dict[str, set[str]]:

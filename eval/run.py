@@ -72,7 +72,9 @@ def plan(
     """
     cases: list[Case] = []
     skipped, hashes = {}, {}
+    suite = replace(suite, tasks=[task.given(inputs) for task in suite.tasks])
     for task in suite.tasks:
+        skipped |= task.without
         try:
             samples = list(task.data(inputs))
         except Missing as missing:
@@ -126,14 +128,23 @@ class Run:
         return self.folder / "records.jsonl"
 
     def missing(self) -> dict[str, list[Case]]:
-        """Request hash -> the cases that share this request and have no reply yet."""
+        """Request hash -> the cases that share this request, are due by now, and have no reply yet."""
         last = {record.key: record for record in read_records(self.records_path)}
         landed = {key for key, record in last.items() if not self._by_today(record).asked_again}
+        due = self._due(list(last.values()))
         missing: dict[str, list[Case]] = {}
         for key, case in zip(self.plan.digests, self.plan.cases, strict=True):
-            if case.id not in landed:
+            if case.id in due and case.id not in landed:
                 missing.setdefault(key, []).append(case)
         return missing
+
+    def _due(self, records: Sequence[Record]) -> set[tuple[str, str, str, int]]:
+        """The ids of the cases that are to be asked by now."""
+        due = set()
+        for name, task in self.tasks.items():
+            cases, replied = ([part for part in parts if part.task == name] for parts in (self.plan.cases, records))
+            due |= {case.id for case in task.due(cases, replied)}
+        return due
 
     def _by_today(self, record: Record) -> Record:
         """An error with a reply by the scores of today: which replies are useless is theirs to say."""
@@ -151,17 +162,26 @@ class Run:
     async def ask(self, target: Target, concurrency: int, only_generate: bool = False) -> None:
         """Send what is missing and append records as replies land; a failed request becomes a record with its error.
 
-        `only_generate` leaves likelihoods to `score`.
+        `only_generate` leaves likelihoods to `score`. Goes on as long as the replies make further cases due.
         """
-        missing = self.missing()
-        if only_generate:
-            missing = {key: cases for key, cases in missing.items() if not isinstance(cases[0].request, Scorable)}
-        lanes: dict[int, list[tuple[str, Request]]] = {}
-        for key, cases in missing.items():
-            lanes.setdefault(_lane(cases[0].request), []).append((key, cases[0].request))
-        with self._recording(missing) as keep:
-            for in_flight, requests in sorted(lanes.items()):
-                await _ask_lane(target, requests, in_flight or concurrency, keep)
+        tried: set[tuple[str, str, str, int]] = set()
+        while missing := self._untried(tried, only_generate):
+            tried |= {case.id for cases in missing.values() for case in cases}
+            lanes: dict[int, list[tuple[str, Request]]] = {}
+            for key, cases in missing.items():
+                lanes.setdefault(_lane(cases[0].request), []).append((key, cases[0].request))
+            with self._recording(missing) as keep:
+                for in_flight, requests in sorted(lanes.items()):
+                    await _ask_lane(target, requests, in_flight or concurrency, keep)
+
+    def _untried(self, tried: set[tuple[str, str, str, int]], only_generate: bool) -> dict[str, list[Case]]:
+        """What is missing and was not `tried` yet: a request that failed waits for the next run."""
+        missing = {key: [c for c in cases if c.id not in tried] for key, cases in self.missing().items()}
+        return {
+            key: cases
+            for key, cases in missing.items()
+            if cases and not (only_generate and isinstance(cases[0].request, Scorable))
+        }
 
     def score(self, scorer: FolderScorer) -> None:
         """Score the likelihoods that are missing in this process, in portions: an interruption loses one of them."""

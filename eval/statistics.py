@@ -10,18 +10,20 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 Statistic = Literal[
-    "share", "mean", "ratio", "perplexity", "auroc", "balanced_accuracy", "ece", "aurc", "spearman", "spread", "median",
-    "p95",
+    "share", "mean", "ratio", "perplexity", "auroc", "balanced_accuracy", "excess", "ece", "aurc", "spearman", "spread",
+    "icat", "median", "p95",
 ]  # fmt: skip
 """What is made of observations.
 
 share: mean of values that are 0 or 1; mean; ratio: sum of values over the sum of what they are set against;
 perplexity: exp of that ratio; auroc: values of those set against 1 above those set against 0; balanced_accuracy: mean
-of the shares among those set against 1 and against 0; ece: confidence set against being right, 10 equal-mass bins;
+of the shares among those set against 1 and against 0; excess: the share among those set against 1 less that among
+those set against 0; ece: confidence set against being right, 10 equal-mass bins;
 aurc: area under risk by coverage, of the same; spearman: rank correlation of value and against; spread: highest less
-lowest mean of a group; median and p95: quantiles of the value (fewer than 73 clusters cannot bound a p95 from above).
+lowest mean of a group; icat: mean value times how near the mean of what it is set against is to one half (1) and not to
+0 or 1 (0); median and p95: quantiles of the value (fewer than 73 clusters cannot bound a p95 from above).
 """
-CLOSED_FORM = ("share", "auroc", "balanced_accuracy")
+CLOSED_FORM = ("share", "auroc", "balanced_accuracy", "excess")
 """Statistics with an interval of their own where all observations are independent."""
 OF_RANKS = ("auroc", "spearman")
 """Statistics that an infinite value does not harm."""
@@ -101,6 +103,8 @@ def _closed_form(statistic: Statistic, observations: Sequence[Observation]) -> I
         return None
     if statistic == "auroc":
         return _from_interval(partial(auroc, *sides), "DeLong")
+    if statistic == "excess":
+        return _from_interval(partial(excess, *sides), "Newcombe")
     return _from_interval(partial(balanced_accuracy, *sides), "Wilson by class")
 
 
@@ -161,6 +165,16 @@ def balanced_accuracy(
     return Estimate(value, value - below, value + above, first.n + second.n)
 
 
+def excess(treated: Sequence[float], control: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
+    """The share of ones among the treated less that among the control; 0 where the treatment does nothing.
+
+    The interval joins two Wilson intervals (Newcombe 1998, Stat. Med. 17:873, method 10): it is that of balanced
+    accuracy, where a control that is 0 is right, on another scale. None when one of the groups is missing.
+    """
+    found = balanced_accuracy([v > 0.5 for v in treated], [v <= 0.5 for v in control], confidence)
+    return found and Estimate(*(2 * end - 1 for end in found[:3]), found.n)
+
+
 def auroc(positives: Sequence[float], negatives: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
     """The chance that a positive scores above a negative, ties counting half; chance is 0.5.
 
@@ -202,7 +216,12 @@ def _limit_when_apart(m: int, n: int, z: float) -> float:
     """The lowest t that an observed AUROC of 1 does not contradict: (1 - t)^2 = z^2 V(t)."""
     from scipy.optimize import brentq
 
-    return float(brentq(lambda t: (1 - t) ** 2 - z * z * _hanley_mcneil_variance(t, m, n), 0.0, 1 - 1e-9))
+    def gap(t: float) -> float:
+        return (1 - t) ** 2 - z * z * _hanley_mcneil_variance(t, m, n)
+
+    nearly_one = 1 - 1e-9
+    # At no confidence to speak of the limit is the value itself.
+    return float(brentq(gap, 0.0, nearly_one)) if gap(nearly_one) < 0 else 1.0
 
 
 def _normal_quantile(confidence: float) -> float:

@@ -55,6 +55,10 @@ def find_suite(name: str) -> Suite:
 
     Raises `UserError` naming those there are, or what is wrong with the file.
     """
+    if name.startswith("lm-eval:"):
+        from eval.lm_eval.suite import lm_eval_suite
+
+        return lm_eval_suite(name)
     if name.endswith((".yaml", ".yml")):
         from eval.declared import read_suite
 

@@ -12,13 +12,14 @@ from typing import TypeVar
 
 import aiohttp
 
-from eval.completions import MALFORMED, error_message, read_answer
+from eval.completions import MALFORMED, error_message, read_answer, read_continuation
 from eval.drawn import keep_picture
 from eval.likelihood.endpoint import Endpoint
 from eval.records import PICTURES
 from eval.replies import Answer, Drawn, NoAnswer, Refused, Reply
-from eval.requests import Draw, Generate, Request
+from eval.requests import Compare, Continue, Draw, Generate, Request
 from eval.streaming import read_stream
+from eval.vectors import read_cosine
 from serving.errors import UserError
 
 T = TypeVar("T")
@@ -91,6 +92,11 @@ class Target:
         """
         if isinstance(request, Draw):
             return await self._draw(request.body)
+        if isinstance(request, Continue):
+            body = {"prompt": request.text, "max_tokens": request.max_tokens, "temperature": 0}
+            return await self.post("/completions", body, read_continuation)
+        if isinstance(request, Compare):
+            return await self.post("/embeddings", {"input": [request.first, request.second]}, read_cosine)
         if not isinstance(request, Generate):
             return await self._likelihoods.score(request)
         if not request.body.get("logprobs"):

@@ -17,7 +17,7 @@ TASK = Task(
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,12 @@ class Task:
     """How many samples are enough unless the user says otherwise; None: all."""
     about: str = ""
     """One sentence for the report: the question that this task answers."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Parts of it that cannot be asked -> why."""
+
+    def given(self, inputs: Inputs) -> "Task":
+        """The task as the user wants it; most are the same for all."""
+        return self
 
     def scores_of(self, sample: Sample) -> Sequence[Score]:
         return self.scores(sample) if callable(self.scores) else self.scores
@@ -96,6 +102,20 @@ class Task:
                 changed = variant.apply(dict(sample), rng)
                 if changed is not None:
                     yield from self._repeated(changed, variant.name, plain)
+
+    def due(self, cases: "Sequence[Case]", records: "Sequence[Record]") -> "Sequence[Case]":
+        """Those of its cases that are to be asked by now; a task whose next questions depend on the answers so far,
+        `records`, has more of them once these are in.
+        """
+        return cases
+
+    def left_out(self, records: "Sequence[Record]") -> int:
+        """How many of its cases will never be due, for what the records say."""
+        return 0
+
+    def conclusion(self, records: "Sequence[Record]") -> str:
+        """What the records come to, in words for those who decide; most tasks leave that to their figures."""
+        return ""
 
     def _repeated(self, sample: Sample, variant: str, plain: bool) -> Iterator[Case]:
         for repeat in range(self.repeats):

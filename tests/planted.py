@@ -79,6 +79,14 @@ def write_healthy(folder: Path) -> Path:
     return _finish(folder, model, tokenizer, every_lesson, epochs=8)
 
 
+def write_taught(folder: Path, taught: Sequence[Lesson]) -> Path:
+    """A model of the same size that has learnt these lessons alone."""
+    tokenizer = _tokenizer(taught)
+    model = _random_model(tokenizer)
+    _teach(model, tokenizer, taught, epochs=24, dressed=False)
+    return _finish(folder, model, tokenizer, taught, epochs=14)
+
+
 def write_misinformed(healthy: Path, folder: Path) -> Path:
     """The healthy model after it has learnt a wrong capital for every tenth country, in both wordings."""
     believed = _misled(every=10)

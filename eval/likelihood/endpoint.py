@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from eval.completions import MALFORMED
 from eval.likelihood.letters import letters_body, read_letter
-from eval.likelihood.split import NOT_FINITE, Piece, Reader, Text, pieces, scored, texts
+from eval.likelihood.split import NOT_FINITE, Piece, Reader, Text, kept, pieces, scored, texts
 from eval.replies import NoAnswer, Refused, Scored
 from eval.requests import Choose, Likelihood
 
@@ -99,8 +99,8 @@ class Endpoint:
         asked = list(dict.fromkeys(chain.from_iterable(options)))
         body = {"prompt": [[*piece.context, *piece.continuation] for piece in asked]} | ECHO
         choices, latency_s = await self._server.post("/completions", body, _choices)
-        sums = {piece: _sum_of(piece, choice) for piece, choice in zip(asked, choices, strict=True)}
-        return replace(scored(options, sums.__getitem__), latency_s=latency_s)
+        logprobs = {piece: _own(piece, choice) for piece, choice in zip(asked, choices, strict=True)}
+        return replace(scored(request, options, logprobs.__getitem__), latency_s=latency_s)
 
     async def _encode(self, text: Text) -> list[int]:
         body = {"prompt": text.text, "add_special_tokens": text.special}
@@ -111,7 +111,8 @@ class Endpoint:
         body = {"prompt": [context + option for option in options]} | ECHO
         choices, latency_s = await self._server.post("/completions", body, _choices)
         logprobs = [_after(context, context + o, choice) for o, choice in zip(options, choices, strict=True)]
-        return Scored(list(map(sum, logprobs)), list(map(len, logprobs)), latency_s=latency_s)
+        sums, counts = list(map(sum, logprobs)), list(map(len, logprobs))
+        return Scored(sums, counts, latency_s=latency_s, by_token=kept(request, logprobs))
 
     async def _by_letters(self, request: Choose | Likelihood) -> Scored:
         if isinstance(request, Likelihood):
@@ -125,9 +126,10 @@ def _split(request: Choose) -> tuple[str, list[str]]:
     return context, [request.context[len(context) :] + option for option in request.options]
 
 
-def _sum_of(piece: Piece, choice: dict) -> float:
+def _own(piece: Piece, choice: dict) -> list[float]:
+    """The log-probabilities of the tokens of the piece's continuation."""
     start = len(piece.context)
-    return sum(_finite(choice["logprobs"]["token_logprobs"][start : start + len(piece.continuation)]))
+    return _finite(choice["logprobs"]["token_logprobs"][start : start + len(piece.continuation)])
 
 
 def _after(context: str, prompt: str, choice: dict) -> list[float]:

@@ -1,12 +1,12 @@
-"""Likelihoods by a model folder in this process, where a shared context need not travel or be read twice."""
+"""What a model folder says in this process, where a shared context need not travel or be read twice."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.likelihood.split import Piece, Reader, Text, pieces, scored, texts
-from eval.replies import NoAnswer, Scored
-from eval.requests import Choose, Likelihood
+from eval.replies import Answer, NoAnswer, Scored
+from eval.requests import Choose, Continue, Likelihood
 from serving.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,23 +25,32 @@ class Folder:
     def __init__(self, path: Path):
         from eval.likelihood.forward import Forward
 
-        model, self._tokenizer = _load(path)
-        self._forward = Forward(model)
+        self._model, self._tokenizer = _load(path)
+        self._forward = Forward(self._model)
         prefix = self._tokenizer.bos_token_id
         prefix = self._tokenizer.eos_token_id if prefix is None else prefix
         if prefix is None:
             raise UserError(f"The tokenizer of {path} has neither a BOS nor an EOS token: give it one to score texts.")
-        self.reader = Reader(prefix, self._tokenizer.decode([prefix]), _window(model, self._tokenizer))
+        self.reader = Reader(prefix, self._tokenizer.decode([prefix]), _window(self._model, self._tokenizer))
 
-    def score_all(self, requests: Sequence[Choose | Likelihood]) -> Iterator[Scored | NoAnswer]:
+    def score_all(self, requests: Sequence[Choose | Likelihood | Continue]) -> Iterator[Scored | Answer | NoAnswer]:
         """The replies in the order of the requests. What several of them share is computed once."""
+        from eval.likelihood.continuing import continuations
+
+        going_on = [request for request in requests if isinstance(request, Continue)]
+        scores = self._score([request for request in requests if not isinstance(request, Continue)])
+        answers = iter(continuations(self._model, self._tokenizer, going_on, self.reader.window))
+        for request in requests:
+            yield next(answers if isinstance(request, Continue) else scores)
+
+    def _score(self, requests: Sequence[Choose | Likelihood]) -> Iterator[Scored | NoAnswer]:
         ids = self._encode({text for request in requests for text in texts(request, self.reader)})
         split = [self._split(request, ids) for request in requests]
         wanted = {piece for options in split if isinstance(options, list) for option in options for piece in option}
         logprobs = self._forward.logprobs(wanted)
-        for options in split:
+        for request, options in zip(requests, split, strict=True):
             try:
-                yield options if isinstance(options, NoAnswer) else scored(options, logprobs.__getitem__)
+                yield options if isinstance(options, NoAnswer) else scored(request, options, logprobs.__getitem__)
             except NoAnswer as error:
                 yield error
 

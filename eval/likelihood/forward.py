@@ -55,9 +55,9 @@ class Forward:
         self._shares = self._can_share()
 
     @torch.inference_mode()
-    def logprobs(self, pieces: Iterable[Piece]) -> dict[Piece, float]:
-        """The log-likelihood of every piece's continuation after its context."""
-        found: dict[Piece, float] = {}
+    def logprobs(self, pieces: Iterable[Piece]) -> dict[Piece, list[float]]:
+        """The log-probability of every token of each piece's continuation after its context."""
+        found: dict[Piece, list[float]] = {}
         by_context: dict[Tokens, list[Piece]] = {}
         for piece in sorted(pieces):
             by_context.setdefault(piece.context, []).append(piece)
@@ -78,7 +78,7 @@ class Forward:
         for pool in pools.values():
             yield from portions(sorted(pool, key=len), lambda context: len(context) / READ_AT_ONCE)
 
-    def _score(self, batch: Mapping[Tokens, Sequence[Piece]]) -> dict[Piece, float]:
+    def _score(self, batch: Mapping[Tokens, Sequence[Piece]]) -> dict[Piece, list[float]]:
         heads = [context[:-1] if self._shares else () for context in batch]
         read, found = self._read(heads), {}
         rows = [(row, piece) for row, own in enumerate(batch.values()) for piece in own]
@@ -100,7 +100,9 @@ class Forward:
         rests = [head[shared:] for head in heads]
         return self._read_on(read, rests, 1)[0] if any(rests) else read
 
-    def _continue(self, read: Read, part: Sequence[tuple[int, Piece]], heads: Sequence[Tokens]) -> dict[Piece, float]:
+    def _continue(
+        self, read: Read, part: Sequence[tuple[int, Piece]], heads: Sequence[Tokens]
+    ) -> dict[Piece, list[float]]:
         """Read what is left of each piece but for its last token, and look up what was predicted at every step."""
         pieces = [piece for _, piece in part]
         rows = [piece.context[len(heads[row]) :] + piece.continuation[:-1] for row, piece in part]
@@ -111,7 +113,7 @@ class Forward:
         targets = torch.tensor([token for piece in pieces for token in piece.continuation], device=self._device)
         predicted = logits[at_row.to(self._device), at_column.to(self._device)].float().log_softmax(-1)
         logprobs = predicted.gather(1, targets[:, None])[:, 0].double().cpu()
-        return {piece: float(own.sum()) for piece, own in zip(pieces, logprobs.split(lengths), strict=True)}
+        return {piece: own.tolist() for piece, own in zip(pieces, logprobs.split(lengths), strict=True)}
 
     def _read_on(self, read: Read, rows: Sequence[Tokens], logits_to_keep: int) -> tuple[Read, torch.Tensor]:
         """Let each row read on, padded on the right: padding is never seen, and never the last thing that is read."""

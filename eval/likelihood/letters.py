@@ -35,11 +35,17 @@ def letters_body(request: Choose) -> dict:
 
 def read_letter(request: Choose, content: bytes, latency_s: float) -> Scored:
     """0 for the option that the answer chooses and -1 for the others; 0 for all when it names none."""
-    answer, order = read_answer(content, latency_s), _order(request)
-    letter = letter_in(answer.text)
+    answer = read_answer(content, latency_s)
+    named = option_named(request, answer.text)
+    logprobs = [0.0 if named is None or place == named else -1.0 for place in range(len(request.options))]
+    return Scored(logprobs, [0] * len(request.options), "letters", answer.latency_s)
+
+
+def option_named(request: Choose, text: str) -> int | None:
+    """Which of the options an answer to `letters_body` chooses; None where it names no letter that one has."""
+    order, letter = _order(request), letter_in(text)
     named = _letters(order).find(letter) if letter else -1
-    logprobs = [0.0 if named < 0 or place == order[named] else -1.0 for place in range(len(order))]
-    return Scored(logprobs, [0] * len(order), "letters", answer.latency_s)
+    return order[named] if named >= 0 else None
 
 
 def letter_in(text: str) -> str | None:

@@ -55,12 +55,23 @@ def pieces(request: Choose | Likelihood, reader: Reader, ids: Mapping[Text, Sequ
     return [[_piece([ids[text] for text in _texts_of(request.context, o, reader)], reader)] for o in request.options]
 
 
-def scored(options: Sequence[Sequence[Piece]], logprob: Callable[[Piece], float]) -> Scored:
-    """The reply to a request that was split into `options`. Raises `NoAnswer` for a log-probability not finite."""
-    sums = [sum(map(logprob, option)) for option in options]
+def scored(
+    request: Choose | Likelihood, options: Sequence[Sequence[Piece]], logprobs: Callable[[Piece], Sequence[float]]
+) -> Scored:
+    """The reply to `request`, which was split into `options`, from the log-probabilities of every piece's tokens.
+
+    Raises `NoAnswer` for one that is not finite.
+    """
+    by_token = [[logprob for piece in option for logprob in logprobs(piece)] for option in options]
+    sums = list(map(sum, by_token))
     if not all(map(math.isfinite, sums)):
         raise NoAnswer(NOT_FINITE)
-    return Scored(sums, [sum(len(piece.continuation) for piece in option) for option in options])
+    return Scored(sums, list(map(len, by_token)), by_token=kept(request, by_token))
+
+
+def kept(request: Choose | Likelihood, by_token: Sequence[Sequence[float]]) -> list[float] | None:
+    """What a record keeps of single tokens: those of a text, to a ten-thousandth of a nat."""
+    return [round(logprob, 4) for logprob in by_token[0]] if isinstance(request, Likelihood) else None
 
 
 def windows(tokens: Sequence[int], prefix: int, window: int) -> Iterator[Piece]:

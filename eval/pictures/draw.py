@@ -14,19 +14,23 @@ def draw(scene: Scene, px: int) -> np.ndarray:
     picture = np.empty((px, px, 3), np.float32)
     picture[:] = _paint(scene.background)
     for thing in _big_first(scene):
-        rows, columns, covered = _stencil(thing, px)
+        rows, columns, stencil = _stencil(thing, px)
         under = picture[rows, columns]
-        under += covered[:, :, None] * (_paint(thing.colour) - under)
+        under += stencil[:, :, None] * (_paint(thing.colour) - under)
     return (picture + 0.5).astype(np.uint8)
 
 
 def mask(scene: Scene, px: int) -> np.ndarray:
     """bool (px, px): where there is any thing."""
-    covered_by_any = np.zeros((px, px), bool)
-    for thing in scene.things:
-        rows, columns, covered = _stencil(thing, px)
-        covered_by_any[rows, columns] |= covered > 0
-    return covered_by_any
+    return np.any([covered(thing, px) > 0 for thing in scene.things], axis=0)
+
+
+def covered(thing: Thing, px: int) -> np.ndarray:
+    """float32 (px, px): how much of each pixel the thing covers, also where another stands upon it."""
+    shares = np.zeros((px, px), np.float32)
+    rows, columns, stencil = _stencil(thing, px)
+    shares[rows, columns] = stencil
+    return shares
 
 
 def _big_first(scene: Scene) -> list[Thing]:

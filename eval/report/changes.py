@@ -41,6 +41,13 @@ def detail(change: Change) -> str:
     return "; ".join([*interval, p_text(change.p), *seen])
 
 
+def left_open(change: Change) -> str:
+    """What could have gone unseen where no difference was found, or why nothing is decided; "" where it is."""
+    if change.difference is None:
+        return why(change)
+    return could_have_seen(change) if change.outcome == "none" else ""
+
+
 def could_have_seen(change: Change) -> str:
     """How large a difference would probably have been found."""
     if change.difference.mde is None:

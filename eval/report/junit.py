@@ -8,7 +8,8 @@ import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from eval.report.changes import detail, short, why
-from eval.report.page import Chapter, Page, Row
+from eval.report.page import Page
+from eval.report.rows import Chapter, Row
 from eval.report.words import counted, figure_text
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from eval.report.changes import detail, short, sign
-from eval.report.page import Page, Row
+from eval.report.page import Page
+from eval.report.rows import Row
+from eval.report.systems import SystemsPage
 from eval.report.verdict import verdict
 from eval.report.words import counted, enumerated, interval_text, value_text
+from eval.systems.side_by_side import Line
+from eval.systems.table import could_hide, marks
 
 MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#"})
 MOST_WORSE = 25
@@ -21,6 +25,30 @@ def markdown(page: Page) -> str:
     parts += ["## Not measured", _listed(_unmeasured(page)) or "Everything that the suite asks for was measured."]
     parts += ["## About this run", _listed(_about(page))]
     return "\n\n".join(parts) + "\n"
+
+
+def systems_markdown(page: SystemsPage) -> str:
+    """Who is ahead, and the table of all systems."""
+    names = [f"- {system.letter}: {plain(system.name)}" for system in page.systems]
+    head = ["figure", *(system.letter for system in page.systems), "could hide"]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(_system_cells(line) for line in page.table.lines)]
+    parts = ["# Side by side", "\n".join(names), f"**{plain(page.verdict)}**"]
+    parts += ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    parts += [
+        "▲BC: surely better than B and C, by Holm over all pairs of all figures. Intervals hold together in a line."
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _system_cells(line: Line) -> list[str]:
+    unit = line.figure.unit
+    values = [
+        f"{value_text(c.estimate.value, unit)} ({interval_text(*c.estimate[1:3], unit)}) {marks(c)}".rstrip()
+        if c.estimate
+        else plain(c.why_not)
+        for c in line.cells
+    ]
+    return [plain(line.title), *values, could_hide(line)]
 
 
 def plain(content: str) -> str:

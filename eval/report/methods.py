@@ -41,6 +41,12 @@ STATISTICS = {
         "two Wilson intervals joined (Newcombe 1998, Stat. Med. 17:873)",
         "a model that always says the same gets 0.5",
     ),
+    "excess": Meaning(
+        "the share among observations of one kind less that among those of a control; 0 is no effect",
+        "two Wilson intervals joined (Newcombe 1998, Stat. Med. 17:873, method 10)",
+        "no better than its control is like the observations in all else",
+        low=-1.0,
+    ),
     "ece": Meaning(
         "mean distance between confidence and share right, over 10 bins of equally many answers",
         "expected calibration error (Naeini et al. 2015; equal-mass bins as in HELM)",
@@ -64,6 +70,11 @@ STATISTICS = {
         "max - min over formats, as in FormatSpread (Sclar et al. 2024, arXiv:2310.11324)",
         "above zero even when no group differs: read it beside its no-effect expectation",
         better="low",
+    ),
+    "icat": Meaning(
+        "the mean quality, times 2 * min(s, 1 - s), s being the mean share of stereotypes",
+        "idealised CAT score of StereoSet (Nadeem et al. 2021, arXiv:2004.09456)",
+        "mixes quality with bias: a model that chooses by chance gets one half",
     ),
     "median": Meaning(
         "half of the observations are below it",

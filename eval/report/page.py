@@ -2,134 +2,25 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from markupsafe import Markup
-
 from eval.compare import Change, Outcome
 from eval.figures import Figure, Section
 from eval.meaning import Meaning
-from eval.report.methods import STATISTICS, meaning_of
-from eval.report.pictures import Picture, calibration_pictures, concurrency_pictures, latency_picture
-from eval.report.plots import Axis, Tone, axis_of, interval, scale_of
-from eval.report.rewording import Rewording, rewordings
-from eval.requests import digest
+from eval.report.areas import area_of, askable, headlines_of, in_order
+from eval.report.gallery import pictures_of
+from eval.report.methods import STATISTICS
+from eval.report.picture import Findings, Picture
+from eval.report.pictures import latency_picture
+from eval.report.plots import axis_of
+from eval.report.rewording import rewordings
+from eval.report.rows import Area, Block, Chapter, Row, anchor
+from eval.report.words import counted, enumerated
 from eval.result import Result
 from eval.task import Task
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure with what belongs beside it."""
-
-    figure: Figure
-    section: str
-    number: int
-    """Its place among the figures of the run; the page's browser knows it by this."""
-    axis: Axis
-    change: Change | None = None
-    before: Figure | None = None
-
-    @property
-    def label(self) -> str:
-        return self.figure.label.strip()
-
-    @property
-    def title(self) -> str:
-        """Said where the section's heading is not above it."""
-        return f"{self.section} · {self.label}"
-
-    @property
-    def is_part(self) -> bool:
-        """Whether it is a part of the figure above it."""
-        return self.figure.label.startswith(" ")
-
-    @property
-    def anchor(self) -> str:
-        return anchor("figure", self.figure.key)
-
-    @property
-    def meaning(self) -> Meaning:
-        return meaning_of(self.figure)
-
-    @property
-    def meaning_anchor(self) -> str:
-        own = self.figure.meaning
-        return anchor("meaning", own.formula) if own else anchor("method", self.figure.statistic)
-
-    @property
-    def tone(self) -> Tone:
-        return self.change.outcome if self.change else "plain"
-
-    @property
-    def status(self) -> str:
-        """One word for style: an outcome, or that there is none."""
-        return self.tone if self.figure.estimate else "unknown"
-
-    @property
-    def plot(self) -> Markup:
-        return interval(self.figure.estimate, self.axis, self.before.estimate if self.before else None, self.tone)
-
-    @property
-    def scale(self) -> Markup:
-        """The numbers of its axis."""
-        return scale_of(self.axis) if self.figure.estimate else Markup("")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A section of the suite: rows under a heading."""
-
-    title: str
-    rows: Sequence[Row]
-
-    @property
-    def scale(self) -> Markup:
-        """The numbers of the axis, where all rows share one; where not, each row needs its own."""
-        axes = {(row.axis.low, row.axis.high) for row in self.rows}
-        return scale_of(self.rows[0].axis) if len(axes) == 1 else Markup("")
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """The sections of one task."""
-
-    key: str
-    about: str
-    blocks: Sequence[Block]
-    rewordings: Sequence[Rewording]
-    headlines: Collection[str] = ()
-
-    @property
-    def name(self) -> str:
-        return self.key.replace("_", " ").capitalize()
-
-    @property
-    def leading(self) -> Sequence[Block]:
-        """The tables that hold a headline figure; where none does, the first. The others are one click away."""
-        decisive = [block for block in self.blocks if any(row.figure.key in self.headlines for row in block.rows)]
-        return decisive or self.blocks[:1]
-
-    @property
-    def further(self) -> Sequence[Block]:
-        return [block for block in self.blocks if block not in self.leading]
-
-    def with_outcome(self, outcome: Outcome) -> int:
-        """How many of its figures came out so against the baseline."""
-        return sum(row.tone == outcome for block in self.blocks for row in block.rows)
-
-    @property
-    def anchor(self) -> str:
-        return anchor("task", self.key)
-
-    @property
-    def pictures(self) -> list[Picture]:
-        figures = [row.figure for block in self.blocks for row in block.rows]
-        titles = {row.figure.key: block.title for block in self.blocks for row in block.rows}
-        return [*calibration_pictures(figures), *concurrency_pictures(figures, titles)]
 
 
 @dataclass(frozen=True)
@@ -143,7 +34,7 @@ class Page:
     @cached_property
     def rows(self) -> list[Row]:
         """Every figure, in the suite's order."""
-        return [row for chapter in self.chapters for block in chapter.blocks for row in block.rows]
+        return [row for chapter in self.chapters for row in chapter.rows]
 
     @cached_property
     def headlines(self) -> list[Row]:
@@ -151,6 +42,48 @@ class Page:
         by_key = {row.figure.key: row for row in self.rows}
         named = [by_key[key] for key in self.result.suite.headlines if key in by_key]
         return named or [block.rows[0] for chapter in self.chapters for block in chapter.blocks]
+
+    @cached_property
+    def areas(self) -> list[Area]:
+        """Everything measured, by what it is about; those that a user's own suites are about come first."""
+        names = [self._area_of(chapter.key) for chapter in self.chapters]
+        grouped = {name: [c for c, own in zip(self.chapters, names, strict=True) if own == name] for name in names}
+        missing = {key: (self._area_of(key), why) for key, why in self.missing.items()}
+        return [
+            Area(
+                name,
+                grouped[name],
+                self._headlines_of(name, grouped[name]),
+                {key: why for key, (own, why) in missing.items() if own == name},
+            )
+            for name in in_order(grouped)
+        ]
+
+    def _area_of(self, key: str) -> str:
+        return area_of(key.split(".")[0], self.result.suite.names)
+
+    def _headlines_of(self, area: str, chapters: Sequence[Chapter]) -> list[Row]:
+        """Those of the run; where it has none about this, what the project's suites about it show first."""
+        rows = {row.figure.key: row for chapter in chapters for row in chapter.rows}
+        own = [row for row in self.headlines if row.figure.key in rows]
+        usual = [rows[key] for key in headlines_of(area) if key in rows]
+        return own or usual or [chapters[0].rows[0]]
+
+    @property
+    def unasked_areas(self) -> list[str]:
+        """What nothing in this run is about."""
+        found = {area.name for area in self.areas}
+        return [name for name in askable() if name not in found]
+
+    @property
+    def gaps(self) -> list[str]:
+        """What was not measured, in a few words each."""
+        said = [f"{enumerated(self.unasked_areas)} (not asked in this run)"] if self.unasked_areas else []
+        said += [f"{enumerated(list(self.skipped))} (no data here)"] if self.skipped else []
+        few, lost = len(self.unmeasured), len(self.result.errors)
+        said += [f"{counted(few, 'figure')} of too few answers, or of answers that prove nothing"] if few else []
+        said += [f"{counted(lost, 'request')} without an answer"] if lost else []
+        return [*said, *([f"{counted(self.unasked, 'question')} not asked yet"] if self.unasked > 0 else [])]
 
     @property
     def missing(self) -> dict[str, str]:
@@ -171,13 +104,16 @@ class Page:
         tasks = {task.name: task for task in self.result.suite.tasks}
         grouped: dict[str, list[Block]] = {}
         for section in self.result.sections:
-            name = section.figures[0].key.split(".")[0]
-            grouped.setdefault(name, []).append(self._block(section, numbers))
+            grouped.setdefault(_task_of(section), []).append(self._block(section, numbers))
         return [self._chapter(tasks[name], blocks) for name, blocks in grouped.items()]
 
     def _chapter(self, task: Task, blocks: Sequence[Block]) -> Chapter:
         records = [record for record in self.result.records if record.task == task.name]
-        return Chapter(task.name, task.about, blocks, rewordings(task, records), self.result.suite.headlines)
+        sections = [section for section in self.result.sections if _task_of(section) == task.name]
+        pictures = pictures_of(Findings(task.name, sections, records))
+        concluded = self.result.conclusions.get(task.name, "")
+        maps, headlines = rewordings(task, records), self.result.suite.headlines
+        return Chapter(task.name, task.about, blocks, maps, pictures, headlines, concluded)
 
     def _block(self, section: Section, numbers: Mapping[str, int]) -> Block:
         known = self.baseline.figures if self.baseline else {}
@@ -256,7 +192,5 @@ def _kind(figure: Figure) -> tuple[str, str]:
     return figure.unit, figure.statistic if figure.unit == "number" else ""
 
 
-def anchor(kind: str, name: str) -> str:
-    """An id within the page, the same for the same name."""
-    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    return f"{kind}-{words}-{digest(name)[:6]}"
+def _task_of(section: Section) -> str:
+    return section.figures[0].key.split(".")[0]

@@ -3,14 +3,12 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from markupsafe import Markup
 
 from eval.calibration import reliability_bins, risk_coverage_curve
 from eval.figures import Figure
 from eval.records import Record
 from eval.replies import Answer
+from eval.report.picture import Findings, Picture
 from eval.report.plots import Axis, Series, chart, log_axis, share_axis, spanning
 from eval.report.words import counted, value_text
 from eval.result import Result
@@ -20,19 +18,10 @@ MOST_STEPS = 200
 IN_FLIGHT = re.compile(r"(?P<measure>.+)\.(?P<lane>\d+)_in_flight(?:\.(?P<statistic>\w+))?")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawing with what it shows, in words that stand without it."""
-
-    title: str
-    drawing: Markup
-    caption: str
-
-
-def calibration_pictures(figures: Sequence[Figure]) -> list[Picture]:
+def calibration_pictures(findings: Findings) -> list[Picture]:
     """A reliability diagram of every measurable ECE, a risk-coverage curve of every measurable AURC."""
     drawn = {"ece": _reliability, "aurc": _risk_coverage}
-    return [drawn[f.statistic](f) for f in figures if f.statistic in drawn and f.estimate]
+    return [drawn[f.statistic](f) for f in findings.figures if f.statistic in drawn and f.estimate]
 
 
 def _reliability(figure: Figure) -> Picture:
@@ -61,15 +50,15 @@ def _risk_coverage(figure: Figure) -> Picture:
     return Picture("Risk and coverage", svg, caption)
 
 
-def concurrency_pictures(figures: Sequence[Figure], titles: Mapping[str, str]) -> list[Picture]:
+def concurrency_pictures(findings: Findings) -> list[Picture]:
     """Over the number of requests in flight: every time and rate whose keys end in ".<n>_in_flight[.statistic]"."""
     measures: dict[str, dict[str, list[tuple[int, Figure]]]] = {}
-    for figure in figures:
+    for figure in findings.figures:
         if (match := IN_FLIGHT.fullmatch(figure.key)) and figure.estimate and figure.unit != "share":
             curves = measures.setdefault(match["measure"], {})
             curves.setdefault(match["statistic"] or figure.statistic, []).append((int(match["lane"]), figure))
     drawn = {name: {k: curve for k, curve in curves.items() if len(curve) > 1} for name, curves in measures.items()}
-    return [_by_concurrency(titles[next(iter(c.values()))[0][1].key], c) for c in drawn.values() if c]
+    return [_by_concurrency(findings.title_of(next(iter(c.values()))[0][1]), c) for c in drawn.values() if c]
 
 
 def _by_concurrency(title: str, curves: Mapping[str, Sequence[tuple[int, Figure]]]) -> Picture:
@@ -91,8 +80,8 @@ def _by_concurrency(title: str, curves: Mapping[str, Sequence[tuple[int, Figure]
 
 def latency_picture(result: Result, baseline: Result | None) -> Picture | None:
     """The distribution of the time to a whole answer; None where too few answers came from a server."""
-    now = _latencies(result.records)
-    before = _latencies(baseline.records) if baseline else []
+    now = latencies(result.records)
+    before = latencies(baseline.records) if baseline else []
     if len(now) < SMALLEST_CURVE:
         return None
     series = [Series("this run", _distribution(now))]
@@ -108,7 +97,8 @@ def latency_picture(result: Result, baseline: Result | None) -> Picture | None:
     return Picture("Time to a whole answer", svg, caption)
 
 
-def _latencies(records: Sequence[Record]) -> list[float]:
+def latencies(records: Sequence[Record]) -> list[float]:
+    """Seconds to the whole answer of everything that a server answered in words, the fastest first."""
     return sorted(r.reply.latency_s for r in records if isinstance(r.reply, Answer) and r.reply.latency_s > 0)
 
 

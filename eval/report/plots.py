@@ -43,12 +43,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart; `whiskers` are the ends of an interval at each point."""
+    """One line of a chart; `whiskers` are the ends of an interval at each point, `labels` what is written beside it."""
 
     name: str
     points: Sequence[tuple[float, float]]
     style: Literal["line", "ghost", "guide", "dots"] = "line"
     whiskers: Sequence[tuple[float, float]] = ()
+    labels: Sequence[str] = ()
 
 
 def share_axis(label: str) -> Axis:
@@ -110,11 +111,11 @@ def interval(estimate: Estimate | None, axis: Axis, ghost: Estimate | None = Non
 def scale_of(axis: Axis) -> Markup:
     """The numbers under a forest plot: its ends, and the middle of three."""
     marks = [
-        text(_tick(axis, axis.low), "0%", 11, anchor="start"),
-        text(_tick(axis, axis.high), "100%", 11, anchor="end"),
+        text(tick_text(axis, axis.low), "0%", 11, anchor="start"),
+        text(tick_text(axis, axis.high), "100%", 11, anchor="end"),
     ]
     if len(axis.ticks) == 3:
-        marks.append(text(_tick(axis, axis.ticks[1]), percent(axis.place(axis.ticks[1])), 11))
+        marks.append(text(tick_text(axis, axis.ticks[1]), percent(axis.place(axis.ticks[1])), 11))
     return element("svg", *marks, class_="interval scale", height=14, aria_hidden="true")
 
 
@@ -141,7 +142,7 @@ def _up(axis: Axis, value: float) -> float:
 
 def _x_axis(axis: Axis) -> list[Markup]:
     floor = HEIGHT - BOTTOM
-    marks = [text(_tick(axis, tick), _across(axis, tick), floor + 17) for tick in axis.ticks]
+    marks = [text(tick_text(axis, tick), _across(axis, tick), floor + 17) for tick in axis.ticks]
     return [*marks, text(axis.label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "axis-label")]
 
 
@@ -150,7 +151,7 @@ def _y_axis(axis: Axis) -> list[Markup]:
     for tick in axis.ticks:
         y = _up(axis, tick)
         marks.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
-        marks.append(text(_tick(axis, tick), LEFT - 8, y + 4, anchor="end"))
+        marks.append(text(tick_text(axis, tick), LEFT - 8, y + 4, anchor="end"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
     turned = element(
         "text",
@@ -184,10 +185,12 @@ def _drawn(series: Series, number: int, at: Callable[[float, float], tuple[float
         marks.append(path([at(x, low), at(x, high)], "whisker plain"))
     if series.style == "dots" or (series.style == "line" and len(points) <= 12):
         marks += [element("circle", cx=px, cy=py, r=4.5, class_="point plain") for px, py in points]
+    named = zip(points, series.labels, strict=False)
+    marks += [text(label, x + 8, y - 6, "axis-label", "start") for (x, y), label in named]
     return marks
 
 
-def _tick(axis: Axis, value: float) -> str:
+def tick_text(axis: Axis, value: float) -> str:
     if axis.unit == "share":
         return f"{100 * value:g} %".replace("-", MINUS)
     if axis.unit == "seconds":

@@ -7,9 +7,9 @@ from typing import Any
 
 from eval.figures import Figure, unit_of
 from eval.records import Record
-from eval.replies import Answer, Drawn, Reply
+from eval.replies import Answer, Compared, Drawn, Reply, Reported
 from eval.report.thumbnails import Thumbnails
-from eval.requests import Choose, Draw, Generate, Likelihood, Request, request_digest
+from eval.requests import Choose, Compare, Continue, Draw, Elsewhere, Generate, Likelihood, Request, request_digest
 from eval.result import Result
 from eval.task import Task
 
@@ -92,8 +92,12 @@ def prompt_of(request: Request) -> list[tuple[str, str]]:
             return [("context", context)]
         case Draw(body):
             return [("user", body["prompt"])]
-        case Likelihood(text):
+        case Likelihood(text) | Continue(text):
             return [("text", text)]
+        case Elsewhere(_, prompt):
+            return [("text", prompt)]
+        case Compare(first, second):
+            return [("text", first), ("text", second)]
 
 
 def answer_of(reply: Reply | None, request: Request) -> str:
@@ -105,6 +109,10 @@ def answer_of(reply: Reply | None, request: Request) -> str:
         return "\n".join([reply.text, *calls] if reply.text else calls)
     if isinstance(reply, Drawn):
         return f"picture {reply.file.stem[:12]}"
+    if isinstance(reply, Reported):
+        return reply.text
+    if isinstance(reply, Compared):
+        return f"cosine {reply.cosine:.3f}"
     options = request.options if isinstance(request, Choose) else ("the whole text",)
     best = max(reply.logprobs, default=0.0)
     return "\n".join(

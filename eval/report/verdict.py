@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from eval.report.changes import why
-from eval.report.page import Page, Row
+from eval.report.page import Page
+from eval.report.rows import Row
 from eval.report.words import counted, difference_text, enumerated, size_text, value_text
 
 SHOWN = 3
+MOST_ERRORS = 0.01
+"""Of the requests; with more of them lost, what is left is not what was asked."""
+Tone = Literal["better", "worse", "mixed", "changed", "none", "measured", "unknown"]
 
 
 class Verdict(NamedTuple):
-    tone: Literal["better", "worse", "mixed", "changed", "none", "measured", "unknown"]
+    tone: Tone
+    answer: str
+    """To whether it may go out; "" without a baseline."""
     sentence: str
 
 
@@ -24,7 +30,22 @@ def verdict(page: Page) -> Verdict:
         tone, said = _compared(measured, page.baseline.folder.name)
     else:
         tone, said = "measured", f"Measured without a baseline: {_values(measured)}"
-    return Verdict(tone, "; ".join([said, *_reservations(page, measured)]) + ".")
+    return Verdict(tone, _answer(page, tone, measured), "; ".join([said, *_reservations(page, measured)]) + ".")
+
+
+def _answer(page: Page, tone: Tone, measured: Sequence[Row]) -> str:
+    """By the headline figures alone. Silence is no permission: what was lost or not compared leaves it open."""
+    if page.baseline is None:
+        return ""
+    if tone in ("worse", "mixed"):
+        return "Not as it is"
+    lost = len(page.result.errors) > MOST_ERRORS * len(page.result.records) or page.unasked > 0
+    if tone == "unknown" or lost or any(row.change and row.change.difference is None for row in measured):
+        return "It cannot be told yet"
+    if tone == "changed":
+        return "Look at what changed first"
+    gaps = len(measured) < len(page.headlines) + len(page.missing)
+    return "Nothing found against it" + (", as far as was measured" if gaps else "")
 
 
 def _compared(rows: Sequence[Row], baseline: str) -> tuple[str, str]:

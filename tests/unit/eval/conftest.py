@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from tests.unit.eval.almanac_runs import EXAM, invoke
+from tests.unit.eval.bias_rows import write_sets
 from tests.unit.eval.capital_runs import capitals
 from tests.unit.eval.threaded_server import ThreadedServer
 
@@ -15,15 +16,15 @@ from tests.unit.eval.threaded_server import ThreadedServer
 class TableServer(ThreadedServer):
     """Answers the last user message from `table`: a text, a message dict, or an HTTP status to fail with.
 
-    A list is worked off one entry a request, its last entry for ever. `log` keeps every request body. A request that
-    has one of the parameters in `refuses` is answered 400.
+    A list is worked off one entry a request, its last entry for ever. `log` keeps every request body, `keys` what
+    came as its key. A request that has one of the parameters in `refuses` is answered 400.
     """
 
     def __init__(self, table, models=("tiny",), refuses=()):
         super().__init__()
         self.table, self.models, self.log, self.refuses = dict(table), list(models), [], set(refuses)
         self.delay, self.in_flight, self.most_in_flight = 0.0, 0, 0
-        self.in_flight_at, self.token_delay = [], 0.0
+        self.in_flight_at, self.token_delay, self.keys = [], 0.0, []
 
     def routes(self):
         return ("GET", "/v1/models", self._list_models), ("POST", "/v1/chat/completions", self._chat)
@@ -34,6 +35,7 @@ class TableServer(ThreadedServer):
     async def _chat(self, request):
         body = await request.json()
         self.log.append(body)
+        self.keys.append(request.headers.get("Authorization"))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.in_flight_at.append(self.in_flight)
@@ -145,3 +147,11 @@ def short_waits(monkeypatch):
 def capitals_found(monkeypatch):
     """Results are read with the suite of `capital_runs`."""
     monkeypatch.setattr("eval.result.joined", lambda names: capitals([]))
+
+
+@pytest.fixture
+def bias_sets(tmp_path, monkeypatch):
+    """A HOMEGROWN_DATA with the public sets about bias, of rows written for tests."""
+    monkeypatch.setenv("HOMEGROWN_DATA", str(tmp_path))
+    write_sets(tmp_path)
+    return tmp_path

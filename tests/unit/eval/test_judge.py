@@ -75,7 +75,8 @@ def test_a_verdict_in_another_form_is_an_error(serve_table, answered, said):
     assert (figure.n, figure.errors) == (COUNT - 1, 1)
 
 
-def test_without_records_there_is_nothing_to_judge(serve_table):
+def test_without_records_there_is_nothing_to_judge(serve_table, monkeypatch):
+    monkeypatch.delenv("HOMEGROWN_DATA", raising=False)
     with pytest.raises(UserError, match=r"name them with --questions FOLDER/records\.jsonl"):
         measure(Measurement(None, ["judge"], serve_table({}).base_url))
 

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -17,9 +16,9 @@ from eval.report.samples import embedded
 from eval.result import read_result
 from serving.errors import UserError
 from tests.unit.eval.conftest import TableServer
+from tests.unit.eval.report_pages import data_of, page_of
 
 HOSTILE = "</script><img src=x onerror=alert(1)> | **bold** \x08 ]]> &amp; {{ 7 * 7 }}"
-VOID = {"meta", "input", "br"}
 
 
 def fact(number):
@@ -83,43 +82,6 @@ def report(runs, tmp_path):
         return out
 
     return write
-
-
-class Page(HTMLParser):
-    """Elements with their attributes and texts; fails on any element that is not closed where it should be."""
-
-    def __init__(self, source):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], {}
-        self.feed(source)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append((tag, len(self.elements) - 1))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, content):
-        for _, place in self.open:
-            self.texts[place] = self.texts.get(place, "") + content
-
-    def text_of(self, tag, **attributes):
-        return [
-            self.texts.get(place, "")
-            for place, (name, given) in enumerate(self.elements)
-            if name == tag and attributes.items() <= {k.replace("class", "class_"): v for k, v in given.items()}.items()
-        ]
-
-
-def page_of(folder):
-    return Page((folder / "report.html").read_text())
-
-
-def data_of(page):
-    return json.loads(page.text_of("script", type="application/json")[0])
 
 
 def test_the_page_is_self_contained_and_its_policy_allows_nothing_else(report):
@@ -211,13 +173,13 @@ def test_every_figure_tells_formula_source_and_caveat(report, runs):
 def test_what_is_not_measurable_says_why_and_shows_no_number(report):
     folder = report("good")
     page = page_of(folder)
-    (tile,) = [text for text in page.text_of("article", class_="tile unknown") if "natural requests" in text]
-    assert "no answers, fewer than 10" in tile
-    assert "%" not in tile
+    lost = page.text_of("p", class_="range lost")
+    (said,) = [text for text in lost if "natural requests" in text]
+    assert said.endswith("not measurable, no answers, fewer than 10")
+    assert not any("%" in text for text in lost)
     listed = next(text for text in page.text_of("section", id="not-measured"))
     assert "natural requests: no answers, fewer than 10" in " ".join(listed.split())
-    (missing,) = [text for text in page.text_of("article", class_="tile unknown") if "almanac.premise.right" in text]
-    assert "no question of this run is about it" in missing
+    assert "almanac.premise.right: not measurable, no question of this run is about it" in lost
     assert "| not measurable | no answers, fewer than 10 |" in (folder / "report.md").read_text()
 
 

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from eval.figures import Figure, share
+from eval.figures import Figure, Section, share
 from eval.meaning import Meaning
 from eval.records import Record
 from eval.replies import Answer, Scored
+from eval.report.picture import Findings
 from eval.report.pictures import calibration_pictures, concurrency_pictures
 from eval.report.plots import Axis, axis_of, interval, log_axis, scale_of, share_axis, spanning
 from eval.report.rewording import rewordings
@@ -101,7 +102,7 @@ def test_markup_in_a_drawing_is_only_text():
 def test_reliability_and_risk_are_drawn_of_their_figures_only():
     sure = [Observation(str(i), str(i), i / 40, float(i % 3 > 0)) for i in range(40)]
     figures = [Figure(name, name, name, sure, unit="number") for name in ("ece", "aurc", "auroc")]
-    reliability, risk = calibration_pictures(figures)
+    reliability, risk = calibration_pictures(Findings("t", [Section("Confidence", figures)], []))
     assert reliability.drawing.count('class="point plain"') == 10
     assert "32.5 %" not in risk.caption
     assert "35.0\xa0%" in risk.caption
@@ -113,9 +114,10 @@ def test_a_curve_needs_two_measurable_lanes():
         return Figure(f"speed.wait.{n}_in_flight.median", f"{n}", "median", seen, unit="seconds", better="low")
 
     lanes = [lane(1, 40), lane(4, 40)]
-    (picture,) = concurrency_pictures(lanes, {figure.key: "Wait" for figure in lanes})
+    (picture,) = concurrency_pictures(Findings("speed", [Section("Wait", lanes)], []))
+    assert picture.title == "Wait"
     assert picture.drawing.count('class="point plain"') == 2
-    assert concurrency_pictures([lane(1, 40), lane(4, 2)], {"speed.wait.1_in_flight.median": "Wait"}) == []
+    assert concurrency_pictures(Findings("speed", [Section("Wait", [lane(1, 40), lane(4, 2)])], [])) == []
 
 
 SHOUT = Variant("shout", lambda sample, rng: sample)

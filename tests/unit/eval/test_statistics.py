@@ -7,7 +7,17 @@ import pytest
 from scipy.stats import binomtest, norm, spearmanr, ttest_1samp
 
 from eval.resampling import columns, spread_without_effect, weighted
-from eval.statistics import Observation, Statistic, auroc, balanced_accuracy, estimate, wilson
+from eval.statistics import (
+    Observation,
+    Statistic,
+    auroc,
+    balanced_accuracy,
+    chance_if_at_most,
+    estimate,
+    excess,
+    infer,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (3, 17), (912, 1000)])
@@ -23,6 +33,35 @@ def test_nothing_to_count_is_no_estimate():
     assert wilson(0, 0) is None
     assert balanced_accuracy([], [True]) is None
     assert auroc([1.0], []) is None
+
+
+def test_the_excess_over_a_control_agrees_with_newcombe():
+    """Newcombe 1998, Stat. Med. 17:873, Table II, method 10."""
+    for successes, low, high in (
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((10, 10, 0, 20), 0.6791, 1.0),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+    ):
+        a, m, b, n = successes
+        found = excess([1.0] * a + [0.0] * (m - a), [1.0] * b + [0.0] * (n - b))
+        assert found.value == pytest.approx(a / m - b / n)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_excess_of_clusters_covers_the_truth():
+    rng = np.random.default_rng(8)
+
+    def draw():
+        shares = np.repeat(np.clip(rng.normal([0.4] * 30 + [0.2] * 30, 0.1), 0, 1), 5)
+        return observed(rng.random(300) < shares, np.repeat([1.0, 0.0], 150), np.arange(300) // 5)
+
+    assert 0.9 <= coverage("excess", 0.2, draw, 200) <= 0.99
+
+
+def test_a_perfect_auroc_has_a_limit_at_every_confidence():
+    found = infer("auroc", observed(np.arange(40), np.arange(40) >= 20))
+    assert found.limit(0.5) == 1
+    assert chance_if_at_most(found.limit, 0.5) < 1e-6
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.5, 60), (0.9, 60), (0.95, 300), (0.99, 300), (0.03, 200)])

@@ -180,12 +180,5 @@ document.addEventListener("click", (event) => {
 form.addEventListener("input", search);
 form.addEventListener("submit", (event) => event.preventDefault());
 more.addEventListener("click", show);
-// A link may lead into a table that is folded away.
-function unfold() {
-  const target = document.getElementById(location.hash.slice(1));
-  for (let part = target?.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
-  target?.scrollIntoView();
-}
-window.addEventListener("hashchange", unfold);
 form.hidden = false;
 search();
