@@ -114,7 +114,8 @@ class Agent:
 
 async def _next(told: asyncio.Queue[Told | None], silence_s: float | None) -> Told | None:
     try:
-        return await asyncio.wait_for(told.get(), silence_s)
+        async with asyncio.timeout(silence_s):  # `wait_for` can lose a cancellation before Python 3.12
+            return await told.get()
     except TimeoutError:
         return Silence()
 

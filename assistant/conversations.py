@@ -1,9 +1,10 @@
 """Conversations as they are kept: trees of messages, each seen by its user only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Required, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, CursorResult, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,6 +45,17 @@ class About(TypedDict, total=False):
     model: str | None
     version: str | None
     persona: str | None
+    usage: dict | None
+    finished_at: datetime | None
+
+
+class Progress(TypedDict, total=False):
+    """How far an answer is; only what it will never have may be left out."""
+
+    content: Required[str]
+    steps: Required[list[dict]]
+    state: Required[State]
+    error: str | None
     usage: dict | None
     finished_at: datetime | None
 
@@ -155,25 +167,16 @@ class Conversations:
             conversation.head_id, conversation.updated_at = message.id, utcnow()
         return message
 
-    async def save(
-        self,
-        message_id: str,
-        *,
-        content: str,
-        steps: list[dict],
-        state: State,
-        error: str | None = None,
-        usage: dict | None = None,
-        finished_at: datetime | None = None,
-    ) -> bool:
-        """Write down how far an answer is; False when it was deleted meanwhile."""
+    async def save(self, progress: Mapping[str, Progress]) -> int:
+        """Write down how far answers are, by their ids; how many of them have not been deleted meanwhile."""
+        saved = 0
         async with self._database.session() as session:
-            saved: CursorResult = await session.execute(
-                update(Message)
-                .where(Message.id == message_id)
-                .values(content=content, steps=steps, state=state, error=error, usage=usage, finished_at=finished_at)
-            )
-        return saved.rowcount == 1
+            for message_id, reached in progress.items():
+                found: CursorResult = await session.execute(
+                    update(Message).where(Message.id == message_id).values(**reached)
+                )
+                saved += found.rowcount
+        return saved
 
     async def interrupt_running(self) -> int:
         """At the start: answers that a server which died was writing are interrupted; how many there were.

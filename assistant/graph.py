@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 # Read when LangGraph is imported: it shall never deserialise more than plain data.
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
@@ -24,6 +25,7 @@ from assistant.events import Forgot, Text, Told, ToolCall, ToolProgress, ToolSte
 from assistant.limits import Limits
 from assistant.tools.desk import Desk, Outcome, ToolError
 from assistant.tools.toolbox import run_tool
+from assistant.turn_marks import tamed_message
 
 DRAWING = "generate_image"
 CONTEXT = re.compile(r"maximum context length is (\d+)")
@@ -189,17 +191,28 @@ def _without_calls(message: AIMessage) -> AIMessage:
     return message.model_copy(update={"tool_calls": [], "invalid_tool_calls": []})
 
 
+class TamedChat(ChatOpenAI):
+    """Whatever the model is to read, nobody but the template begins and ends turns in it."""
+
+    def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict:
+        payload = super()._get_request_payload(*args, **kwargs)
+        return payload | {"messages": [tamed_message(message) for message in payload["messages"]]}
+
+
 @asynccontextmanager
 async def chat_model(base_url: str, key: str, name: str, sampling: dict) -> AsyncIterator[ChatOpenAI]:
     """The model `name` of the API at `base_url`, asked over connections that end with the block."""
     # Never by a proxy, since this is our own API; and without TLS there is no need to read certificates.
     async with openai.DefaultAsyncHttpxClient(trust_env=False, verify=False) as connections:
-        yield ChatOpenAI(
+        yield TamedChat(
             model=name,
             base_url=base_url,
             api_key=key,
             http_async_client=connections,
             max_retries=0,
+            # How long an answer may take is limited as a whole; and this one waits by `asyncio.wait_for`, which before
+            # Python 3.12 lost the cancellation that came together with a chunk: the model was not stopped.
+            stream_chunk_timeout=None,
             streaming=True,
             stream_usage=True,
             use_responses_api=False,

@@ -103,7 +103,8 @@ class Terminal:
             self.console.print(" [stopped]" if self.midline else "[stopped]", style="dim", markup=False, end="")
             self.midline = True
         except (openai.OpenAIError, UserError) as error:
-            self.console.print("\n" if self.midline else "", sentence(error), style="red", markup=False, sep="")
+            told = _printable(sentence(error))
+            self.console.print("\n" if self.midline else "", told, style="red", markup=False, sep="")
             self.midline = False
         if self.midline:
             self.console.print()
@@ -164,11 +165,11 @@ def _answer_once(dialogue: Dialogue, question: str) -> None:
     try:
         for event in dialogue.answer(question):
             if isinstance(event, Text):
-                print(event.text, end="", flush=True)
+                print(_printable(event.text) if sys.stdout.isatty() else event.text, end="", flush=True)
             elif isinstance(event, ToolStep):
                 print(_printable(_tool_line(event.step, _pictures(event.step))), file=sys.stderr)
     except openai.OpenAIError as error:
-        raise AnswerError(sentence(error)) from None
+        raise AnswerError(_printable(sentence(error))) from None
     print()
 
 

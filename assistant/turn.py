@@ -54,7 +54,8 @@ class Follower:
     async def has_news(self, within_s: float) -> bool:
         """Wait until something happens; False when nothing does."""
         try:
-            await asyncio.wait_for(self._news.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._news.wait()
         except TimeoutError:
             return False
         return True

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from assistant.conversations import Conversations
+from assistant.conversations import Conversations, Progress
 from assistant.events import Told
 from assistant.tables import Message, State
 from assistant.turn import Turn
@@ -99,15 +99,14 @@ class Turns:
         running.on_end(turn)
 
     async def _keep_saving(self) -> None:
-        """One answer after the other, so that many of them do not crowd the database."""
+        """All answers at once: a transaction for each would make many of them wait for the disk."""
         while True:
             await asyncio.sleep(SAVE_EVERY_S)
-            for running in list(self._running.values()):
-                if running.saved < running.turn.seq and running.turn.state == "running":
-                    try:
-                        await self._save(running)
-                    except Exception:
-                        log.exception("turn_not_saved")
+            news = [one for one in self._running.values() if one.saved < one.turn.seq and one.turn.state == "running"]
+            try:
+                await self._save(*news)
+            except Exception:
+                log.exception("turns_not_saved")
 
     async def _save_at_last(self, running: _Running) -> None:
         """Nobody hears of an end that is not saved; a database that is away for a minute loses nothing."""
@@ -119,24 +118,29 @@ class Turns:
             await asyncio.sleep(SAVE_EVERY_S)
         running.turn.end("failed", ApiError(500, "The answer could not be saved.", code="not_saved"))
 
-    async def _save(self, running: _Running) -> None:
-        async with running.saving:
-            turn, running.saved = running.turn, running.turn.seq
-            await self._conversations.save(
-                turn.message_id,
-                content=turn.content,
-                steps=list(turn.steps),
-                state=turn.state,
-                error=turn.error and turn.error.message,
-                usage=turn.usage,
-                finished_at=None if turn.state == "running" else utcnow(),
-            )
+    async def _save(self, *answers: _Running) -> None:
+        async with contextlib.AsyncExitStack() as saving:
+            for running in answers:
+                await saving.enter_async_context(running.saving)
+                running.saved = running.turn.seq
+            await self._conversations.save({running.turn.message_id: _progress(running.turn) for running in answers})
 
 
 async def _listen(turn: Turn, telling: AsyncIterator[Told]) -> None:
     async with aclosing(telling):
         async for told in telling:
             turn.take(told)
+
+
+def _progress(turn: Turn) -> Progress:
+    return {
+        "content": turn.content,
+        "steps": list(turn.steps),
+        "state": turn.state,
+        "error": turn.error and turn.error.message,
+        "usage": turn.usage,
+        "finished_at": None if turn.state == "running" else utcnow(),
+    }
 
 
 def _outcome(running: _Running) -> tuple[State, ApiError | None]:

@@ -80,16 +80,20 @@ class House:
         """All streams, in the middle of their answers."""
         return await opened(self.http, self.talk, self.pages, self.clients)
 
-    async def back(self, killed: float, pictures: bool = False) -> float:
-        """Seconds from the kill until it answers again."""
+    async def back(self, killed: float, worker_restarts: int | None = None) -> float:
+        """Seconds from the kill until it answers again; pictures too, when their worker has been started so often."""
         await asyncio.to_thread(self.server.wait_ready)
-        if pictures:
-            ready = 'homegrown_engine_ready{engine="images"}'
-            await asyncio.to_thread(self.server.wait, lambda: self.server.metric(ready) == 1)
+        if worker_restarts is not None:
+            await asyncio.to_thread(self.server.wait, lambda: self.has_worker_after(worker_restarts))
         seconds = time.monotonic() - killed
         async with self.http.post("/v1/chat/completions", json=self.talk.short) as answer:
             assert (await answer.json())["choices"][0]["message"]["content"] == self.talk.answer
         return seconds
+
+    def has_worker_after(self, restarts: int) -> bool:
+        """Whether it draws again; the state alone may still be that before the kill."""
+        counted = self.server.metric('homegrown_engine_restarts_total{engine="images"}')
+        return counted == restarts and self.server.metric('homegrown_engine_ready{engine="images"}') == 1
 
     async def kill_vllm(self, number: int, seen: Seen) -> None:
         """Alternately its HTTP server and the engine behind that."""
@@ -126,7 +130,7 @@ class House:
         before = [len(stream.shown) for stream in streams]
         killed = kill(self.server.one_of(r"^\S+ -m serving\.images\.worker"))
         seen.pictures.update(await asyncio.gather(*pictures))
-        seen.ready_s.append(await self.back(killed, pictures=True))
+        seen.ready_s.append(await self.back(killed, worker_restarts=number + 1))
         drawn = await self.picture(drawing, PROMPT | {"n": 1, "num_inference_steps": 2})
         assert drawn == "drawn", f"after the restart: {drawn}"
         goes_on = [len(stream.shown) > length for stream, length in zip(streams, before, strict=True)]
@@ -209,7 +213,7 @@ async def measure(server: Operated, talk: Talk, kinds: list[str], kills: int, st
             "images": house.kill_images,
             "server": house.kill_server,
         }
-        await house.back(time.monotonic(), pictures="images" in kinds)
+        await house.back(time.monotonic(), worker_restarts=0 if "images" in kinds else None)
         for kind in kinds:
             seen = found[kind] = Seen()
             for number in range(kills):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from eval.result import Result
 
 INCOMPLETE = 6
+COLUMN = 18
 INTERRUPTED = 130
 
 app = typer.Typer(help="How good is a model? Ask, score, keep every answer.", no_args_is_help=True)
@@ -148,10 +149,10 @@ def list_suites() -> None:
 
     for name in suite_names():
         suite = find_suite(name)
-        typer.echo(f"{name:<16}{suite.about}")
-        typer.echo("".join(f"{'':16}- {task.name}: {task.about}\n" for task in suite.tasks), nl=False)
+        typer.echo(f"{name:<{COLUMN}}{suite.about}")
+        typer.echo("".join(f"{'':{COLUMN}}- {task.name}: {task.about}\n" for task in suite.tasks), nl=False)
     for what, names in (("scores", declared_scores()), ("variants", variant_makers())):
-        indented = {"initial_indent": f"{what:<16}", "subsequent_indent": f"{'':16}"}
+        indented = {"initial_indent": f"{what:<{COLUMN}}", "subsequent_indent": f"{'':{COLUMN}}"}
         typer.echo("\n" + textwrap.fill(", ".join(sorted(names)), 120, **indented))
 
 

@@ -17,8 +17,8 @@ from serving.engine import EngineError, EngineState, free_port, is_healthy
 from serving.errors import UserError
 from serving.home import home
 
-MAX_QUICK_DEATHS = 3
-QUICK_S = 60.0
+MAX_FAILURES = 3
+QUICK_S, LONGEST_PAUSE_S = 60.0, 30.0
 LOG_LIMIT_BYTES = 8 * 2**20
 # How a traceback ends.
 EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b(:|$)")
@@ -114,20 +114,22 @@ class ChildEngine(ABC):
         self.settled.set()
 
     def _keep_running(self) -> None:
-        """Keep one child running until told to stop. Raises `EngineError` when it keeps dying."""
-        quick_deaths = 0
+        """Keep one child running until told to stop. Raises `EngineError` when it does not come up."""
+        failures, quick_deaths = 0, 0
         while not self._stopping.is_set():
             started = time.monotonic()
             was_ready = self._run_once()
             if self._stopping.is_set():
                 break
-            quick_deaths = quick_deaths + 1 if time.monotonic() - started < QUICK_S or not was_ready else 0
-            # One that never came up will not come up: its flags, its model or its memory are wrong.
-            if quick_deaths >= MAX_QUICK_DEATHS or not self.settled.is_set():
+            failures = 0 if was_ready else failures + 1
+            # One that never came up will not come up: its flags, its model or its memory are wrong. One that did may
+            # have died of what it was asked, and whoever asks that again and again shall not end it for everybody.
+            if failures >= MAX_FAILURES or not self.settled.is_set():
                 raise self._failure(self._last_words())
+            quick_deaths = quick_deaths + 1 if time.monotonic() - started < QUICK_S else 0
             self.restarts += 1
             self.state = EngineState("restarting", "the engine died and is being restarted")
-            self._stopping.wait(2.0**quick_deaths / 2)
+            self._stopping.wait(min(2.0**quick_deaths / 2, LONGEST_PAUSE_S))
             self._port = free_port()
 
     def _run_once(self) -> bool:

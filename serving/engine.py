@@ -21,7 +21,7 @@ class EngineError(UserError):
 class EngineState:
     """What an engine is doing; `reason` is a clause that can be shown to a person."""
 
-    name: Literal["starting", "ready", "restarting", "failed", "stopped"]
+    name: Literal["learning", "starting", "ready", "restarting", "failed", "stopped"]
     reason: str
 
 

@@ -82,7 +82,7 @@ class ImageEngine(ChildEngine):
             if self._stopping.wait(POLL_S):
                 return
         while not self.folder.is_dir() and not self._stopping.wait(POLL_S):
-            self.state = EngineState("starting", _learning(growth(self.model_name)))
+            self.state = EngineState("learning", _learning(growth(self.model_name)))
         if not self._stopping.is_set():
             self.state = EngineState("starting", "the image model is being loaded")
             check_image_folder(self.folder)

@@ -42,11 +42,15 @@ def sentences(text: str) -> list[str]:
 
 def _parts(text: str) -> Iterator[str]:
     """The paragraph whole, or cut where sentences or else words end."""
-    while len(text) > MAX_CHARS:
-        ends = [match.end() for match in SENTENCE_END.finditer(text, 0, MAX_CHARS)]
-        blank = max(text.rfind(" ", 0, MAX_CHARS), text.rfind("\n", 0, MAX_CHARS))
-        cut = ends[-1] if ends and ends[-1] > MAX_CHARS // 3 else blank if blank > 0 else MAX_CHARS
-        yield text[:cut].strip()
-        text = text[cut:].strip()
-    if text:
-        yield text
+    start = 0
+    while len(text) - start > MAX_CHARS:
+        end = start + MAX_CHARS
+        ends = [match.end() for match in SENTENCE_END.finditer(text, start, end)]
+        blank = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
+        cut = ends[-1] if ends and ends[-1] - start > MAX_CHARS // 3 else blank if blank > start else end
+        yield text[start:cut].strip()
+        start = cut
+        while start < len(text) and text[start].isspace():
+            start += 1
+    if start < len(text):
+        yield text[start:]

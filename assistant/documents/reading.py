@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import PurePath
 
-from assistant.documents.pdf import read_pdf
+from assistant.documents.confined import read_confined
 from serving.api.errors import ApiError
 
 MEDIA_TYPES = {
@@ -18,7 +17,9 @@ MEDIA_TYPES = {
     ".pdf": "application/pdf",
 }
 BLANK_LINES = re.compile(r"\n[ \t]*\n")
-HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t#]*$")
+MAX_PLACE = 100
+# What ends a heading is not part of this pattern: it would be looked for at every character of the line.
+HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 FENCE = re.compile(r" {0,3}(```|~~~)")
 
 
@@ -46,11 +47,12 @@ def read(kind: str, data: bytes) -> list[Paragraph]:
         case "application/pdf":
             paragraphs = [
                 Paragraph(text, f"page {number}", number)
-                for number, page in enumerate(read_pdf(data), 1)
+                for number, page in enumerate(read_confined("assistant.documents.pdf", data), 1)
                 for text in _paragraphs(page)
             ]
         case "text/html":
-            paragraphs = _Html.read(_decoded(data))
+            found = read_confined("assistant.documents.web_page", _decoded(data).encode())
+            paragraphs = [Paragraph(*each) for each in found]
         case "text/markdown":
             paragraphs = list(_markdown(_decoded(data)))
         case _:
@@ -95,52 +97,6 @@ def _markdown(text: str) -> Iterator[Paragraph]:
         heading = None if fenced else HEADING.match(line)
         if heading:
             yield from (Paragraph(part, place, section) for part in _paragraphs("\n".join(lines)))
-            place, section, lines = heading[1] or "beginning", section + 1, []
+            place = line[heading.end() :].rstrip(" \t#")[:MAX_PLACE] or "beginning"
+            section, lines = section + 1, []
         lines.append(line)
-
-
-class _Html(HTMLParser):
-    """Collects the text that a browser would show."""
-
-    HIDDEN = frozenset({"script", "style", "template", "noscript", "head", "svg"})
-    HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-    INLINE = frozenset({"a", "abbr", "b", "code", "em", "i", "kbd", "mark", "q", "s", "small", "span", "strong", "sub",
-                        "sup", "u"})  # fmt: skip
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.paragraphs: list[Paragraph] = []
-        self._place, self._section = "beginning", 0
-        self._words: list[str] = []
-        self._hidden = 0
-
-    @classmethod
-    def read(cls, text: str) -> list[Paragraph]:
-        reader = cls()
-        reader.feed(text)
-        reader.close()
-        reader._end_paragraph()
-        return reader.paragraphs
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._hidden += tag in self.HIDDEN
-        if tag not in self.INLINE:
-            self._end_paragraph()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.HIDDEN:
-            self._hidden = max(0, self._hidden - 1)
-        if tag in self.HEADINGS:
-            self._place = " ".join("".join(self._words).split())[:100] or self._place
-            self._section += 1
-        if tag not in self.INLINE:
-            self._end_paragraph()
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self._words.append(data)
-
-    def _end_paragraph(self) -> None:
-        if text := " ".join("".join(self._words).split()):
-            self.paragraphs.append(Paragraph(text, self._place, self._section))
-        self._words = []

@@ -25,6 +25,8 @@ MAX_BYTES = 32 * 2**20
 MAX_DOCUMENTS = 1000
 MAX_PASSAGES = 50_000
 MAX_NAME = 120
+# Reading takes minutes at worst, and everything else needs threads as well.
+READ_AT_ONCE = 2
 CANDIDATES = 50
 # Reciprocal rank fusion with the constant of Cormack, Clarke and Büttcher (2009).
 RANK_CONSTANT = 60
@@ -52,6 +54,7 @@ class Documents:
         self._database, self._folder, self._embedder = database, folder, embedder
         self._vectors = Vectors(embedder) if embedder else None
         self.indexing = Indexing(database, embedder) if embedder else None
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def __aenter__(self) -> "Documents":
         if self.indexing:
@@ -77,7 +80,8 @@ class Documents:
             return known
         if len(before) >= MAX_DOCUMENTS:
             raise _too_large(f"There may be {MAX_DOCUMENTS} documents at most: delete some.")
-        cut = await asyncio.to_thread(lambda: pieces(reading.read(kind, data)))
+        async with self._reading:
+            cut = await asyncio.to_thread(lambda: pieces(reading.read(kind, data)))
         if len(cut) > MAX_PASSAGES:
             raise _too_large("This document is too long to be searched: divide it.")
         document = Document(user_id=user_id, name=name, media_type=kind, sha256=digest, bytes=len(data))

@@ -17,6 +17,8 @@ from serving.images.request import DrawRequest
 from serving.images.store import StoreError
 
 SIDE = 512
+# A worker that is being started, or was killed, is ready within this; an answer may take longer.
+PATIENCE_S = 60.0
 # As they stand in the trained wordings; whatever else is refused "is not possible right now".
 REASONS = {
     404: "no picture engine is running",
@@ -34,7 +36,7 @@ async def generate_image(
     """
     try:
         await check_prompt(state.prompt_check, prompt)
-        state.image_client.require(None)
+        await state.image_client.require_soon(PATIENCE_S, progress)
         wish = DrawRequest(prompt=prompt, width=SIDE, height=SIDE, seed=seed)
         drawn = await _drawn(state, wish, progress)
         name = await asyncio.to_thread(_kept, state, drawn)

@@ -6,6 +6,7 @@ from assistant.documents.passages import sentences
 from assistant.documents.store import Passage
 from assistant.events import Source
 from assistant.tools.desk import Desk, Outcome, ToolError
+from assistant.turn_marks import tamed
 
 PASSAGES = 4
 MAX_QUERY = 400
@@ -23,7 +24,7 @@ async def search_documents(query: str, desk: Desk) -> Outcome:
         return Outcome.of("nothing found")
     said = _brief(found[0], query) if desk.brief else _listed(found)
     shown = "; ".join(f"{passage.document} ({passage.place})" for passage in found)
-    return Outcome(_tame(said), shown, sources=[_source(passage) for passage in found])
+    return Outcome(tamed(said), shown, sources=[_source(passage) for passage in found])
 
 
 def _brief(passage: Passage, query: str) -> str:
@@ -36,11 +37,6 @@ def _brief(passage: Passage, query: str) -> str:
 def _listed(found: list[Passage]) -> str:
     numbered = (f"[{n}] {passage.document}, {passage.place}:\n{passage.text}" for n, passage in enumerate(found, 1))
     return "\n\n".join([PREFACE, *numbered])
-
-
-def _tame(text: str) -> str:
-    """Without the marks by which a text could pretend that another turn begins: templates are filled in as text."""
-    return text.replace("<|", "< |")
 
 
 def _source(passage: Passage) -> Source:

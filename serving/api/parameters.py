@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.api.errors import ApiError
+from serving.api.schemas import is_circular
 
 # OpenAI's parameters that no engine here honours.
 UNSUPPORTED = frozenset({
@@ -14,6 +15,12 @@ UNSUPPORTED = frozenset({
 })  # fmt: skip
 RESERVED_TEMPLATE_KEYS = frozenset({"tokenize", "chat_template", "messages", "tools", "return_dict", "return_tensors"})
 MAX_NESTING = 64
+# Where schemas are: a parameter, or each of its items, and the keys below it.
+SCHEMAS = (
+    ("tools", "function", "parameters"),
+    ("response_format", "json_schema", "schema"),
+    ("structured_outputs", "json"),
+)
 MAX_ANSWERS = 128
 PARTS = {"system": {"text"}, "user": {"text"}, "assistant": {"text", "refusal"}, "tool": {"text"}}
 
@@ -205,6 +212,10 @@ def _validate(kind: type[Parameters], body: dict) -> Any:
     for name in ("tools", "response_format", "structured_outputs", "chat_template_kwargs", "metadata"):
         if _nesting_exceeds(body.get(name), MAX_NESTING):
             raise invalid(name, f"is nested more than {MAX_NESTING} deep")
+    for name, *way in SCHEMAS:
+        for value in body.get(name) if isinstance(body.get(name), list) else [body.get(name)]:
+            if is_circular(_at(value, *way)):
+                raise invalid(name, "has a schema that is defined by itself")
     return wanted
 
 
@@ -295,6 +306,12 @@ def _is_object(arguments: str) -> bool:
         return not arguments or isinstance(json.loads(arguments), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _nesting_exceeds(value: Any, limit: int) -> bool:

@@ -1,7 +1,8 @@
 """Asks the worker for pictures, and stops it by hanging up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from pydantic_core import from_json
@@ -10,6 +11,7 @@ from serving.api.errors import RETRY_AFTER_S, ApiError, engine_unavailable, unkn
 from serving.engine import Engine
 from serving.images.request import DrawRequest
 
+POLL_S = 0.2
 # What OpenAI's and vLLM-Omni's clients call the fields of a `DrawRequest`.
 PUBLIC_NAMES = {
     "width": "size",
@@ -51,6 +53,16 @@ class ImageClient:
             raise engine_unavailable("its engine does not run, and the server has told why")
         if state.name != "ready":
             raise engine_unavailable(state.reason)
+
+    async def require_soon(self, within_s: float, tell: Callable[[str], None]) -> None:
+        """The same for any model, after waiting so long for an engine that is being started; `tell` hears why."""
+        deadline, told = time.monotonic() + within_s, None
+        while self.engine and self.engine.state.name in ("starting", "restarting") and time.monotonic() < deadline:
+            if self.engine.state.reason != told:
+                told = self.engine.state.reason
+                tell(told)
+            await asyncio.sleep(POLL_S)
+        self.require(None)
 
     async def draw(self, wish: DrawRequest) -> AsyncIterator[dict]:
         """The worker's events as they come, "done" the last; closing the iterator cancels the drawing.

@@ -4,9 +4,7 @@ import asyncio
 import re
 import time
 import urllib.request
-from collections.abc import Iterator
 
-import pytest
 from openai import OpenAI
 
 from tests.conftest import Api
@@ -14,12 +12,6 @@ from tests.conftest import Api
 QUESTION = {"role": "user", "content": "What is 12 * 7?"}
 SONG = [{"role": "user", "content": "Sing."}]
 WAIT_S = 60
-
-
-@pytest.fixture
-def client(api: Api) -> Iterator[OpenAI]:
-    with api.client() as client:
-        yield client
 
 
 def counted(api: Api, metric: str) -> float:

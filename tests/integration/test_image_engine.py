@@ -117,7 +117,7 @@ def test_a_model_that_is_still_learning_is_waited_for(engine: ImageEngine, home:
     growing.start()
     try:
         until(lambda: "42 %" in growing.state.reason)
-        assert growing.state.name == "starting"
+        assert growing.state.name == "learning"
         assert growing.state.reason == "the image model is still learning (42 %, first pictures in about 2 minutes)"
         progress.unlink()
         until(lambda: "training has stopped" in growing.state.reason)

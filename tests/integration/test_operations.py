@@ -2,95 +2,23 @@
 
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from serving.engine import free_port
+from tests.operated import Operated
 from tests.processes import descendants, still_running
 from tests.wire import CHAT
 
 # Each of the first four waits for an engine to load its packages, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(1200)
 
-ROOT = Path(__file__).parents[2]
 MODEL = CHAT["model"]
 ENDLESS = CHAT | {"stream": True, "max_tokens": 600, "temperature": 1, "ignore_eos": True}
-
-
-class Operated:
-    """`homegrown serve --supervise` with a home of its own; its log is kept."""
-
-    def __init__(self, model: Path, home: Path) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._log = home / "stderr"
-        command = [sys.executable, "homegrown.py", "serve", str(model), "--port", str(port)]
-        with self._log.open("w") as log:
-            self.supervisor = subprocess.Popen(
-                [*command, "--supervise", "--no-images"],
-                cwd=ROOT,
-                env={**os.environ, "HOMEGROWN_HOME": str(home), "HOMEGROWN_SHUTDOWN_S": "2"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-        headers = {"X-Homegrown": "1"}
-        self.http = httpx.Client(base_url=self.url, timeout=60, headers=headers)
-
-    def wait(self, happened: Callable[[], bool], within_s: float = 600) -> None:
-        deadline = time.monotonic() + within_s
-        while not happened():
-            assert time.monotonic() < deadline, self._log.read_text()[-3000:]
-            time.sleep(0.2)
-
-    def status(self, path: str) -> int:
-        """0 while nobody answers."""
-        try:
-            return self.http.get(path).status_code
-        except httpx.TransportError:
-            return 0
-
-    def wait_ready(self) -> None:
-        self.wait(lambda: self.status("/ready") == 200)
-
-    def one_of(self, pattern: str) -> int:
-        """The process below the supervisor whose command line matches."""
-        (pid,) = [pid for pid in descendants(self.supervisor.pid) if re.search(pattern, command_line(pid))]
-        return pid
-
-    def server(self) -> int:
-        return self.one_of(r"^\S+ homegrown\.py serve")
-
-    def metric(self, series: str) -> float:
-        (line,) = re.findall(rf"^{re.escape(series)} (\S+)$", self.metrics(), re.MULTILINE)
-        return float(line)
-
-    def metrics(self) -> str:
-        return self.http.get("/metrics").text
-
-    def running_in_the_engine(self) -> float:
-        return sum(map(float, re.findall(r"^vllm:num_requests_running\{.*\} (\S+)$", self.metrics(), re.MULTILINE)))
-
-    def logged(self) -> list[dict]:
-        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
-
-    def streams(self, number: int) -> "Streams":
-        return Streams(self.url, number)
-
-    def stop(self) -> None:
-        self.http.close()
-        if self.supervisor.poll() is None:
-            self.supervisor.terminate()
-            self.supervisor.wait(timeout=120)
 
 
 class Streams:
@@ -119,13 +47,6 @@ class Streams:
         return self.texts
 
 
-def command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
-    except OSError:
-        return ""
-
-
 def error_code(stream: str) -> str:
     """The code of the error that a stream ends with, before its [DONE]."""
     *_, error, done, rest = stream.split("\n\n")
@@ -135,7 +56,7 @@ def error_code(stream: str) -> str:
 
 @pytest.fixture(scope="module")
 def operated(taught_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
-    operated = Operated(taught_model, tmp_path_factory.mktemp("operated"))
+    operated = Operated(taught_model, tmp_path_factory.mktemp("operated"), "--no-images", HOMEGROWN_SHUTDOWN_S="2")
     try:
         yield operated
     finally:
@@ -170,7 +91,7 @@ def test_what_is_counted_and_logged(operated: Operated) -> None:
 
 def test_a_killed_engine_is_told_to_everybody_counted_and_comes_back(operated: Operated) -> None:
     began = operated.metric("process_start_time_seconds")
-    streams = operated.streams(8)
+    streams = Streams(operated.url, 8)
     operated.wait(lambda: operated.running_in_the_engine() == 8)
     os.kill(operated.one_of("EngineCore"), signal.SIGKILL)
     assert {error_code(stream) for stream in streams.ended()} == {"engine_unavailable"}
@@ -209,7 +130,7 @@ def state_of(http: httpx.Client, conversation: str, message: str) -> str:
 
 
 def test_when_it_is_stopped_streams_are_told_and_nobody_is_left(operated: Operated) -> None:
-    streams = operated.streams(4)
+    streams = Streams(operated.url, 4)
     operated.wait(lambda: operated.running_in_the_engine() == 4)
     family = descendants(operated.supervisor.pid)
     operated.supervisor.send_signal(signal.SIGTERM)

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,18 +29,6 @@ from tests.tiny_model import CONTEXT
 from tests.wire import CHAT, assert_openai_error
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def client(api: Api) -> Iterator[openai.OpenAI]:
-    with api.client() as client:
-        yield client
-
-
-@pytest.fixture
-def raw(api: Api) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, timeout=60) as raw:
-        yield raw
 
 
 def test_a_conversation(client: openai.OpenAI) -> None:

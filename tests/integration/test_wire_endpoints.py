@@ -28,22 +28,16 @@ from serving.serve import serving
 from serving.server import HttpServer
 from serving.settings import read_settings
 from tests.conftest import Api
+from tests.tiny_embedder import write_embedder
 from tests.unit.eval.threaded_server import ThreadedServer
 from tests.unit.serving.picture_api import engine, opened
 from tests.unit.serving.picture_worker import PictureWorker
-from tests.unit.serving.test_embeddings import write_embedder
 from tests.wire import CHAT, ENDPOINT, HELLO, HI, SUM, assert_openai_error
 
 INSTRUCTIONS, QUESTION = HI[0]["content"], HI[1]["content"]
 TOOLS = [{"type": "function", **tool["function"]} for tool in CHAT["tools"]]
 RESPONSE = {"model": "taught", "instructions": INSTRUCTIONS, "tools": TOOLS, "temperature": 0}
 KEY = "sk-a-key-of-the-tests"
-
-
-@pytest.fixture
-def client(api: Api) -> Iterator[openai.OpenAI]:
-    with api.client() as client:
-        yield client
 
 
 @contextlib.contextmanager

@@ -5,28 +5,14 @@ A test names the line of the project's list of rules: 1 to 6 errors, 7 to 11 str
 """
 
 import json
-from collections.abc import Iterator
 
 import httpx
 import openai
 import pytest
 
 from prompts.library import persona
-from tests.conftest import Api
 from tests.tiny_model import CONTEXT
 from tests.wire import CHAT, ENDPOINT, HELLO, HI, JSON_TYPE, SUM, assert_openai_error, chunks_of, forced
-
-
-@pytest.fixture
-def client(api: Api) -> Iterator[openai.OpenAI]:
-    with api.client() as client:
-        yield client
-
-
-@pytest.fixture
-def raw(api: Api) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, timeout=120) as raw:
-        yield raw
 
 
 def test_line_1_every_error_has_the_same_shape(raw: httpx.Client) -> None:

@@ -112,7 +112,7 @@ async def test_an_answer_is_saved_while_it_is_written(conversations: Conversatio
     answer = await conversations.add_message(
         ADA, chat, question.id, "assistant", "", state="running", model="almanac", version="1a2b"
     )
-    assert await conversations.save(answer.id, content="Hel", steps=[], state="running")
+    assert await conversations.save({answer.id: {"content": "Hel", "steps": [], "state": "running"}})
     kept = await conversations.message(ADA, answer.id)
     assert (kept.content, kept.state, kept.finished_at, kept.model, kept.version) == (
         "Hel",
@@ -122,14 +122,14 @@ async def test_an_answer_is_saved_while_it_is_written(conversations: Conversatio
         "1a2b",
     )
     now = utcnow()
-    assert await conversations.save(
-        answer.id,
-        content="Hello",
-        steps=[{"name": "now"}],
-        state="done",
-        usage={"completion_tokens": 2},
-        finished_at=now,
-    )
+    whole = {
+        "content": "Hello",
+        "steps": [{"name": "now"}],
+        "state": "done",
+        "usage": {"completion_tokens": 2},
+        "finished_at": now,
+    }
+    assert await conversations.save({answer.id: whole, "nobody": whole}) == 1
     kept = await conversations.message(ADA, answer.id)
     assert (kept.content, kept.steps, kept.usage, kept.finished_at) == (
         "Hello",
@@ -138,7 +138,7 @@ async def test_an_answer_is_saved_while_it_is_written(conversations: Conversatio
         now,
     )
     await conversations.delete(ADA, chat)
-    assert not await conversations.save(answer.id, content="Hello", steps=[], state="done")
+    assert await conversations.save({answer.id: whole}) == 0
 
 
 async def test_what_a_dead_server_was_writing_is_interrupted(conversations: Conversations) -> None:

@@ -1,16 +1,11 @@
 """Documents as people give them: read, cut, searched by words and by meaning in both databases, each for its owner."""
 
 import asyncio
-import io
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 from starlette.datastructures import State
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from assistant.documents.passages import MAX_CHARS, pieces, sentences
 from assistant.documents.reading import Paragraph, media_type, read
@@ -22,6 +17,8 @@ from serving.api.errors import ApiError
 from serving.database import Database
 from serving.embedding_engine import EmbeddingEngine
 from serving.tables import User
+from tests.tiny_embedder import write_embedder
+from tests.tiny_pdf import pdf
 
 LEASE = b"""# The lease
 
@@ -36,41 +33,6 @@ No animals but goldfish may live in the flat. Ask Mr Okonkwo-Brandt about cats.
 ```
 """
 ADA, BEN = "a" * 32, "b" * 32
-
-
-def write_embedder(folder: Path, vectors: dict[str, list[float]]) -> Path:
-    """An embedder of whole words."""
-    folder.mkdir(parents=True)
-    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(vectors)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    save_file({"embedding.weight": np.array(list(vectors.values()), np.float32)}, folder / "model.safetensors")
-    kind = "sentence_transformers.models.StaticEmbedding"
-    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": kind}]))
-    return folder
-
-
-def pdf(*pages: str) -> bytes:
-    """A PDF with one line of text on each page, and not more than that needs."""
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>"]
-    kids = " ".join(f"{3 + 2 * number} 0 R" for number in range(len(pages)))
-    objects.append(f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>")
-    font = "/Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
-    for number, text in enumerate(pages):
-        drawn = f"BT /F 12 Tf 20 100 Td ({text}) Tj ET"
-        objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 200] {font} /Contents {4 + 2 * number} 0 R >>")
-        objects.append(f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream")
-    file, places = io.BytesIO(b"%PDF-1.4\n"), []
-    file.seek(0, io.SEEK_END)
-    for number, content in enumerate(objects, 1):
-        places.append(file.tell())
-        file.write(f"{number} 0 obj\n{content}\nendobj\n".encode())
-    start = file.tell()
-    table = "".join(f"{place:010} 00000 n \n" for place in places)
-    size = len(objects) + 1
-    file.write(f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\n".encode())
-    file.write(f"startxref\n{start}\n%%EOF".encode())
-    return file.getvalue()
 
 
 def places(kind: str, data: bytes) -> list[tuple[str, str]]:
@@ -113,7 +75,7 @@ def test_pdfs_know_their_pages() -> None:
         ("a.exe", b"x", 415, "documents end in .txt"),
         ("a.txt", b"\0\1\2", 400, "is not text"),
         ("a.txt", b" \n\n ", 400, "no text in this file"),
-        ("a.pdf", b"%PDF-1.4 nothing", 400, "PDF cannot be read"),
+        ("a.pdf", b"%PDF-1.4 nothing", 400, "file cannot be read"),
         ("a.pdf", pdf(""), 400, "no text in this file"),
     ],
 )

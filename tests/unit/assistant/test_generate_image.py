@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,17 +34,15 @@ class Studio:
         self.heard: list[str] = []
 
     def draw(self, prompt: str) -> Outcome:
-        return asyncio.run(self._draw(prompt))
+        return asyncio.run(self.draw_telling(prompt, self.heard.append))
 
-    async def _draw(self, prompt: str) -> Outcome:
+    async def draw_telling(self, prompt: str, tell: Callable[[str], None]) -> Outcome:
         async with self.state.image_client:
-            return await run_tool(
-                "generate_image", {"prompt": prompt}, Desk(self.state, None, "me", False, self.heard.append)
-            )
+            return await run_tool("generate_image", {"prompt": prompt}, Desk(self.state, None, "me", False, tell))
 
     def leave_while_it_draws(self) -> None:
         async def leave() -> None:
-            drawing = asyncio.create_task(self._draw("wait"))
+            drawing = asyncio.create_task(self.draw_telling("wait", self.heard.append))
             await asyncio.to_thread(self.worker.drawing.wait, 60)
             drawing.cancel()
             with suppress(asyncio.CancelledError):
@@ -100,9 +98,30 @@ def test_what_cannot_be_drawn_is_one_clause(studio: Studio, prompt: str, reason:
 
 
 def test_a_model_that_still_learns_says_how_far_it_is(studio: Studio) -> None:
-    studio.images.state = EngineState("starting", "the image model is still learning (42 %)")
+    studio.images.state = EngineState("learning", "the image model is still learning (42 %)")
     shown = refused(studio.draw("a cat"), "this is not possible right now")
     assert shown == "error: the image model is still learning (42 %)"
+
+
+@pytest.mark.parametrize("doing", ["starting", "restarting"])
+def test_an_engine_that_is_being_started_is_waited_for(studio: Studio, doing: str) -> None:
+    studio.images.state = EngineState(doing, "the image model is being loaded")
+
+    def becomes_ready(reason: str) -> None:
+        studio.heard.append(reason)
+        studio.images.state = EngineState("ready", "the engine is ready")
+
+    drawn = asyncio.run(studio.draw_telling("a cat", becomes_ready))
+    assert (drawn.said, drawn.failed) == ("done", False)
+    assert studio.heard[0] == "the image model is being loaded"
+
+
+def test_but_not_for_ever(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assistant.tools.generate_image.PATIENCE_S", 0.3)
+    studio.images.state = EngineState("starting", "the image model is being loaded")
+    shown = refused(studio.draw("a cat"), "this is not possible right now")
+    assert shown == "error: the image model is being loaded"
+    assert studio.heard == ["the image model is being loaded"]
 
 
 def test_without_an_image_engine_the_way_out_is_named(studio: Studio) -> None:

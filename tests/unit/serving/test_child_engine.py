@@ -92,6 +92,28 @@ def test_a_killed_child_comes_back() -> None:
         assert engine.base_url != before
 
 
+def test_one_that_is_killed_again_and_again_is_never_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.child_engine.LONGEST_PAUSE_S", 0.1)
+    others = descendants(os.getpid())
+    with Child(SERVER) as engine:
+        for restarts in range(1, 6):
+            child = next(pid for pid in new_descendants(others) if descendants(pid) == [])
+            os.kill(child, signal.SIGKILL)
+            until(lambda restarts=restarts: (engine.restarts, engine.state.name) == (restarts, "ready"))
+
+
+def test_one_that_no_longer_comes_up_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("serving.child_engine.LONGEST_PAUSE_S", 0.1)
+    others = descendants(os.getpid())
+    needed = tmp_path / "needed"
+    needed.touch()
+    with Child(f"open({str(needed)!r})\n{SERVER}") as engine:
+        needed.unlink()
+        os.kill(next(pid for pid in new_descendants(others) if descendants(pid) == []), signal.SIGKILL)
+        until(lambda: engine.state.name == "failed")
+        assert "needed" in str(engine.error)
+
+
 def test_one_that_never_comes_up_is_given_up_with_its_last_words() -> None:
     engine = Child(BROKEN)
     with pytest.raises(EngineError, match=r"^It does not run \(ValueError: the model is upside down\)\.$"):

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,26 +9,13 @@ from pathlib import Path
 import numpy as np
 import openai
 import pytest
-from safetensors.numpy import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from serving.embedding_engine import MAX_BATCH, EmbeddingEngine, make_embedding_engine
 from serving.errors import UserError
+from tests.tiny_embedder import write_embedder
 from tests.unit.serving.picture_api import PictureApi, refusal
 
-WORDS = {"[UNK]": [0, 0, 0], "cat": [2, 0, 0], "dog": [1, 1, 0], "law": [0, 0, 3]}
 ENDPOINT = "/v1/embeddings"
-
-
-def write_embedder(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    save_file({"embedding.weight": np.array(list(WORDS.values()), np.float32)}, folder / "model.safetensors")
-    kind = "sentence_transformers.models.StaticEmbedding"
-    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": kind}]))
-    return folder
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_refusals_of_the_worker_are_passed_on(served: PictureApi) -> None:
 
 
 def test_a_model_that_cannot_draw_yet_or_ever(served: PictureApi) -> None:
-    served.images.state = EngineState("starting", "the image model is still learning, ready in about 210 s")
+    served.images.state = EngineState("learning", "the image model is still learning, ready in about 210 s")
     answer = served.generate()
     assert "about 210 s" in refusal(answer, 503, "engine_unavailable")
     assert int(answer.headers["retry-after"]) > 0
