@@ -84,7 +84,7 @@ def write_taught(folder: Path, taught: Sequence[Lesson]) -> Path:
     tokenizer = _tokenizer(taught)
     model = _random_model(tokenizer)
     _teach(model, tokenizer, taught, epochs=24, dressed=False)
-    return _finish(folder, model, tokenizer, taught, epochs=14)
+    return _finish(folder, model, tokenizer, taught, epochs=20)
 
 
 def write_misinformed(healthy: Path, folder: Path) -> Path:

@@ -162,8 +162,9 @@ def test_the_assistant_has_it_drawn_and_what_people_think_is_exported(house: Api
     exported = homegrown("feedback", "export", "--only-consented", "--output", str(tmp_path / "learnt"))
     assert exported.returncode == 0, exported.stderr
     pairs = map(json.loads, (tmp_path / "learnt" / "preference.jsonl").read_text().splitlines())
-    [pair] = [pair for pair in pairs if pair["prompt"][-1]["content"] == "Draw a red circle."]
-    assert (pair["chosen"][-1]["content"], pair["rejected"][-1]["content"]) == ("Here is a red circle.", "Here it is.")
+    [pair] = [pair for pair in pairs if pair["chosen"][-1]["content"] == "Here is a red circle."]
+    assert {"role": "user", "content": "Draw a red circle."} in pair["prompt"]
+    assert pair["rejected"][-1]["content"] == "Here it is."
 
 
 def told_at_last(events: str) -> dict:

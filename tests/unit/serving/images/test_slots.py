@@ -18,8 +18,8 @@ BACKGROUND, OTHER = 0, 1
 def head_of_red_squares(count: int = 1) -> SlotHead:
     """Every slot has a red square of 2 * 32 / 6 pixels on blue, and no idea where it stands."""
     torch.manual_seed(0)
-    head = SlotHead(count, DIM, SIZE, PATCH)
-    for linear in (head.outline, head.colour, head.radius, head.there, head.place, head.trust):
+    head = SlotHead(count, DIM, SIZE)
+    for linear in (head.outline, head.colour, head.radius, head.there, head.expected, head.trust):
         torch.nn.init.zeros_(linear.weight)
         torch.nn.init.zeros_(linear.bias)
     torch.nn.init.constant_(head.outline.bias, 20)
