@@ -15,6 +15,8 @@ from diffusers.loaders import PeftAdapterMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from serving.images.slots import Painted, SlotHead
+
 PADDING = 0
 MASKED = -1e4
 TIME_FEATURES = 256
@@ -158,7 +160,10 @@ class PaletteHead(nn.Module):
 
 
 class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
-    """Predicts the clean picture (batch, 3, sample_size, sample_size) in [-1, 1] from a noisy one at time 0 to 1."""
+    """Predicts the clean picture (batch, 3, sample_size, sample_size) in [-1, 1] from a noisy one at time 0 to 1.
+
+    With `slots` it paints flat scenes only: so many things at most, each of one colour, upon one colour.
+    """
 
     @register_to_config
     def __init__(
@@ -169,6 +174,7 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         depth: int = 6,
         heads: int = 4,
         palette: int = 4,
+        slots: int = 0,
     ) -> None:
         super().__init__()
         self.patch_size, self.side = patch_size, sample_size // patch_size
@@ -180,19 +186,28 @@ class PixelTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self.modulation = nn.Linear(dim, 6 * dim)
         self.layers = nn.ModuleList(DrawingLayer(dim, heads) for _ in range(depth))
         self.last_modulation = nn.Linear(dim, 2 * dim)
-        self.head = PaletteHead(dim, patch_size**2, palette)
+        self.head = SlotHead(slots, dim, sample_size) if slots else PaletteHead(dim, patch_size**2, palette)
         for linear in (self.modulation, self.last_modulation):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
 
     def forward(self, noisy: Tensor, time: Tensor, caption: Caption) -> Tensor:
+        return self.predict(noisy, time, caption).picture
+
+    def predict(self, noisy: Tensor, time: Tensor, caption: Caption, known: Tensor | None = None) -> Painted:
+        """The clean picture; with slots the things stand at `known` places, see `SlotHead`."""
         x = self.patches(self._to_patches(noisy)) + self.positions
+        if self.config.slots:
+            x = torch.cat([x, self.head.queries.expand(len(x), -1, -1)], dim=1)
         state = functional.silu(self.time(time_features(time)) + self.caption(caption.pooled))
         shared = self.modulation(state).unflatten(-1, (6, 1, -1)).transpose(0, 1)
         for layer in self.layers:
             x = layer(x, caption, shared)
         scale, shift = self.last_modulation(state)[:, None].chunk(2, -1)
-        return self._to_picture(self.head(rms_norm(x) * (1 + scale) + shift).float())
+        x = rms_norm(x) * (1 + scale) + shift
+        if self.config.slots:
+            return self.head(x, noisy, time, known)
+        return Painted(self._to_picture(self.head(x).float()))
 
     def _to_patches(self, picture: Tensor) -> Tensor:
         """(batch, 3, size, size) to (batch, patches, pixels of a patch)."""

@@ -11,13 +11,14 @@ NEAR = 2  # pixels around a thing that count as its outline
 class Drawn(NamedTuple):
     """A picture (size, size, 3) as bytes, its caption, and where its things are (size, size), outlines included.
 
-    `middles`: column and row, in whole pixels, of each thing's middle, in the order of the caption; None: unknown.
+    `each` tells of the things in the order of the caption: column and row of its middle in whole pixels, and how much
+    of every pixel it covers. None: nobody knows.
     """
 
     picture: np.ndarray
     caption: str
     things: np.ndarray
-    middles: list[tuple[int, int]] | None = None
+    each: list[tuple[int, int, np.ndarray]] | None = None
 
 
 class Pictures(Protocol):

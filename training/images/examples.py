@@ -6,6 +6,7 @@ processes.
 
 import random
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -29,7 +30,10 @@ class Examples(Dataset):
         return self.count
 
     def __getitem__(self, number: int) -> dict:
-        """`clean` and `noise` (3, size, size), `time` (), `weight` (size, size), `places` (slots) and `caption`."""
+        """`clean` and `noise` (3, size, size), `time` (), `weight` (size, size) and `caption`; what slots should say.
+
+        That is `places` (slots), `UNKNOWN` also where there is no caption, and `covered` (slots, size, size).
+        """
         rng = random.Random(f"{self.name} {self.seed} {number}")
         generator = torch.Generator().manual_seed(rng.getrandbits(63))
         drawn = rng.choices(self.sources, self.weights)[0].sample(rng, held_out=self.name == "validation")
@@ -41,17 +45,18 @@ class Examples(Dataset):
             "noise": noise,
             "time": time,
             "weight": 1 + (self.section.thing_weight - 1) * torch.from_numpy(drawn.things).float(),
-            "places": self._places(drawn.middles if told else None),
             "caption": told,
+            **self._slots(drawn.each if told else None),
         }
 
-    def _places(self, middles: list[tuple[int, int]] | None) -> Tensor:
-        """What a `SlotHead` should say: a pixel for each thing, then nowhere; `UNKNOWN` without a caption as well."""
+    def _slots(self, each: list[tuple[int, int, np.ndarray]] | None) -> dict[str, Tensor]:
         slots, size = self.section.slots, self.section.size
-        if middles is None:
-            return torch.full((slots,), UNKNOWN)
-        places = [row * size + column for column, row in middles] + slots * [size**2]
-        return torch.tensor(places[:slots], dtype=torch.long)
+        places = torch.full((slots,), UNKNOWN if each is None else size**2)
+        covered = torch.zeros(slots, size, size)
+        for slot, (column, row, share) in zip(range(slots), each or [], strict=False):
+            places[slot] = row * size + column
+            covered[slot] = torch.from_numpy(share)
+        return {"places": places, "covered": covered}
 
     def _time(self, number: int, rng: random.Random, generator: torch.Generator) -> Tensor:
         """Mostly high noise: that is where the caption decides what will be seen.
@@ -73,7 +78,7 @@ class Collate:
     def __call__(self, examples: list[dict]) -> dict[str, Tensor]:
         batch = {
             name: torch.stack([example[name] for example in examples])
-            for name in ("clean", "noise", "weight", "time", "places")
+            for name in ("clean", "noise", "weight", "time", "places", "covered")
         }
         encoded = self.words.encode_batch([example["caption"] for example in examples])
         return batch | {"ids": torch.tensor([encoding.ids for encoding in encoded])}

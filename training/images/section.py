@@ -44,7 +44,7 @@ class ImagesSection(OptimizedSection):
     depth: int = Field(default=6, ge=1)
     heads: int = Field(default=4, ge=1)
     palette: int = Field(default=4, ge=1, description="colours that a patch is painted with")
-    slots: int = Field(default=0, ge=0, description="things that are painted each by itself; 0: patches paint all")
+    slots: int = Field(default=0, ge=0, description="things painted each by itself, of drawn worlds; 0: patches paint")
     caption_depth: int = Field(default=2, ge=1)
     batch: int = Field(default=32, ge=1, description="pictures of one optimizer step, all processes together")
     learning_rate: float = Field(default=4e-3, gt=0)
@@ -59,7 +59,8 @@ class ImagesSection(OptimizedSection):
     )
     time_power: float = Field(default=0.5, ge=0, description="of time, by which a loss is divided; 2: flow velocity")
     thing_weight: float = Field(default=3.0, ge=1, description="of pixels on and near a drawn thing in the loss")
-    place_weight: float = Field(default=0.02, ge=0, description="of where a slot's thing stands, in the loss")
+    place_weight: float = Field(default=0.1, ge=0, description="of where the things of slots stand, in the loss")
+    outline_weight: float = Field(default=1.0, ge=0, description="of what the things of slots cover, in the loss")
     empty_captions: float = Field(default=0.1, ge=0, lt=1, description="share, for classifier-free guidance")
     shift: float = Field(
         default=8.0, gt=0, description="of the scheduler: how much longer sampling stays in high noise"
@@ -70,6 +71,12 @@ class ImagesSection(OptimizedSection):
     def _tiled(self) -> "ImagesSection":
         if self.size % self.patch:
             raise ValueError(f"size ({self.size}) is no multiple of patch ({self.patch})")
+        return self
+
+    @model_validator(mode="after")
+    def _flat(self) -> "ImagesSection":
+        if self.slots and any(source.name for source in self.sources):
+            raise ValueError("slots paint flat things of drawn worlds: leave them out where a source is files")
         return self
 
     @property

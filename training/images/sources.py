@@ -4,9 +4,11 @@ import hashlib
 import random
 from pathlib import Path
 
+import numpy as np
+
 import eval.pictures
 from eval.pictures.captions import caption, vocabulary
-from eval.pictures.draw import draw, mask
+from eval.pictures.draw import covered, draw, mask
 from eval.pictures.scene import Scene
 from eval.pictures.world import world
 from training.images.drawn import Drawn, Pictures, near
@@ -27,13 +29,14 @@ class WorldPictures:
     def sample(self, rng: random.Random, held_out: bool = False) -> Drawn:
         scene = self.world.scene(rng)
         told = caption(scene, rng)
-        return Drawn(draw(scene, self.size), told, near(mask(scene, self.size)), self._middles(scene))
+        return Drawn(draw(scene, self.size), told, near(mask(scene, self.size)), self._each(scene))
 
-    def _middles(self, scene: Scene) -> list[tuple[int, int]]:
+    def _each(self, scene: Scene) -> list[tuple[int, int, np.ndarray]]:
         """Things that look alike, which a caption only counts, go from left to right."""
         looks = [(thing.colour, thing.kind) for thing in scene.things]
         ordered = sorted(scene.things, key=lambda thing: (looks.index((thing.colour, thing.kind)), thing.x))
-        return [(round(thing.x * self.size), round(thing.y * self.size)) for thing in ordered]
+        size = self.size
+        return [(round(thing.x * size), round(thing.y * size), covered(thing, size)) for thing in ordered]
 
 
 def open_pictures(source: PictureSource, size: int) -> Pictures:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback, Trai
 
 from serving.images.model import CaptionEncoder, PixelTransformer
 from serving.images.pipeline import PixelPipeline
+from serving.images.slots import Painted
 from training.checkpoints import write_whole
 from training.images.average import Average
 from training.images.examples import UNKNOWN, Collate, Examples
@@ -31,32 +32,38 @@ class Denoiser(nn.Module):
         super().__init__()
         self.text_encoder, self.transformer = text_encoder, transformer
 
-    def forward(self, ids: Tensor, noisy: Tensor, time: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, ids: Tensor, noisy: Tensor, time: Tensor, known: Tensor) -> Painted:
         """The clean picture that `noisy` (batch, 3, size, size) at `time` (batch) comes from, as `ids` describe it.
 
-        And, if the transformer has slots, where its things stand; in the picture they stand where that is `known`.
+        The things of slots stand where that is `known`.
         """
         return self.transformer.predict(noisy, time, self.text_encoder(ids), known)
 
 
-def denoising_loss(
-    model: nn.Module, batch: dict[str, Tensor], time_power: float, place_weight: float = 0.0
-) -> Tensor:
+def denoising_loss(model: nn.Module, batch: dict[str, Tensor], section: ImagesSection) -> Tensor:
     """How far the predicted pictures are from the clean ones, divided by a power of the time.
 
-    Its square makes it the loss in the velocity of flow matching; below `LEAST_TIME` that would blow up. Added, with
-    `place_weight`, is how unlikely slots find the places where their things stand.
+    Its square makes it the loss in the velocity of flow matching; below `LEAST_TIME` that would blow up. Added is how
+    unlikely slots find the places where their things stand, and what these cover.
     """
     time = batch["time"][:, None, None, None]
     noisy = (1 - time) * batch["clean"] + time * batch["noise"]
-    predicted, places = model(batch["ids"], noisy, batch["time"], batch["places"])
-    error = (predicted - batch["clean"]).square().mean(1) * batch["weight"]
-    loss = (error.mean((1, 2)) / batch["time"].clamp(min=LEAST_TIME) ** time_power).mean()
-    if places is None:
+    painted = model(batch["ids"], noisy, batch["time"], batch["places"])
+    error = (painted.picture - batch["clean"]).square().mean(1) * batch["weight"]
+    loss = (error.mean((1, 2)) / batch["time"].clamp(min=LEAST_TIME) ** section.time_power).mean()
+    if painted.places is None:
         return loss
-    wanted = batch["places"].flatten()
-    missed = functional.cross_entropy(places.flatten(0, 1), wanted, ignore_index=UNKNOWN, reduction="sum")
-    return loss + place_weight * missed / (wanted != UNKNOWN).sum().clamp(min=1)
+    misplaced, miscovered = slot_losses(painted, batch["places"], batch["covered"])
+    return loss + section.place_weight * misplaced + section.outline_weight * miscovered
+
+
+def slot_losses(painted: Painted, places: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of `places` for each of them that is known, and of what is `covered` for each covered pixel."""
+    known = places != UNKNOWN
+    misplaced = functional.cross_entropy(painted.places[known], places[known], reduction="sum")
+    share = painted.covered[known].clamp(1e-4, 1 - 1e-4)
+    miscovered = -(covered[known] * share.log() + (1 - covered[known]) * (1 - share).log()).sum()
+    return misplaced / known.sum().clamp(min=1), miscovered / covered.sum().clamp(min=1)
 
 
 class ImageTrainer(StagedTraining, Trainer):
@@ -71,7 +78,7 @@ class ImageTrainer(StagedTraining, Trainer):
         return self.optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> Tensor:
-        return denoising_loss(model, inputs, self.job.section.time_power, self.job.section.place_weight)
+        return denoising_loss(model, inputs, self.job.section)
 
     def add_to_checkpoint(self, checkpoint: Path) -> None:
         self.average.save(checkpoint)

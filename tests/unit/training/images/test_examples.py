@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import pytest
 import torch
 from torch import nn
 
 from eval.pictures.captions import caption
 from eval.pictures.world import world
 from training.images.average import Average
-from training.images.examples import Collate, Examples
+from training.images.examples import UNKNOWN, Collate, Examples
 from training.images.section import ImagesSection
 from training.images.sheet import loss_curve, sample_sheet
 from training.images.sources import open_pictures
@@ -19,6 +20,14 @@ from training.images.train import build_denoiser, denoising_loss
 from training.images.words import LONGEST, caption_tokenizer
 
 SECTION = ImagesSection(budget="1K images", sources=[{"world": "small"}], size=32, dim=32, depth=1, heads=2)
+
+SIZE = 32
+SLOTTED = ImagesSection(budget="1K images", sources=[{"world": "large"}], size=SIZE, dim=32, depth=1, heads=2, slots=3)
+NOWHERE = SIZE**2
+
+
+def slot_examples() -> Examples:
+    return Examples(SLOTTED, [open_pictures(source, SIZE) for source in SLOTTED.sources], 1, 1000, "training")
 
 
 def examples(name: str = "training", seed: int = 1) -> Examples:
@@ -67,7 +76,7 @@ def test_the_model_draws_with_its_palette_and_learns_a_batch_by_heart() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(40):
-        loss = denoising_loss(model, batch, 2)
+        loss = denoising_loss(model, batch, SECTION.model_copy(update={"time_power": 2}))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -75,6 +84,59 @@ def test_the_model_draws_with_its_palette_and_learns_a_batch_by_heart() -> None:
     assert losses[-1] < 0.5 * losses[0]
     unchanged = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
     assert unchanged == []
+
+
+def test_slots_are_told_where_the_things_of_a_caption_stand_and_what_they_cover() -> None:
+    seen = set()
+    for i in range(200):
+        example = slot_examples()[i]
+        places, covered = example["places"].tolist(), example["covered"]
+        if not example["caption"]:
+            assert places == 3 * [UNKNOWN]
+            continue
+        for place, share in zip(places, covered, strict=True):
+            assert (place == NOWHERE) == (share.sum() == 0)
+            if place != NOWHERE:
+                rows, columns = np.nonzero(share.numpy())
+                assert abs((columns.min() + columns.max() + 1) / 2 - place % SIZE) <= 2
+                assert abs((rows.min() + rows.max() + 1) / 2 - place // SIZE) <= 2
+        seen.add(places.count(NOWHERE))
+    assert seen == {0, 1, 2}
+
+
+def test_things_that_a_caption_only_counts_are_told_from_left_to_right_and_others_in_its_order() -> None:
+    rng, pictures = random.Random(0), open_pictures(SLOTTED.sources[0], SIZE)
+    for _ in range(100):
+        counted = world("large").scene(rng, "counted")
+        columns = [column for column, _, _ in pictures._each(counted)]
+        assert columns == sorted(columns)
+        three = world("large").scene(rng, "three")
+        assert [each[0] for each in pictures._each(three)] == [round(thing.x * SIZE) for thing in three.things]
+
+
+def test_a_model_with_slots_learns_a_batch_by_heart_also_where_nothing_is_known() -> None:
+    torch.manual_seed(0)
+    tokenizer = caption_tokenizer(open_pictures(SLOTTED.sources[0], SIZE).words)
+    batch = Collate(tokenizer)([slot_examples()[i] for i in range(8)])
+    model = build_denoiser(SLOTTED, tokenizer.get_vocab_size())
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(30):
+        loss = denoising_loss(model, batch, SLOTTED)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+    assert not [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
+    nothing = batch | {"places": torch.full_like(batch["places"], UNKNOWN), "covered": 0 * batch["covered"]}
+    assert denoising_loss(model, nothing, SLOTTED).isfinite()
+
+
+def test_slots_take_no_files() -> None:
+    with pytest.raises(ValueError, match="leave them out"):
+        ImagesSection(budget="1K images", sources=[{"name": "photos"}], slots=2)
 
 
 def test_the_average_follows_and_is_put_back(tmp_path: Path) -> None:
