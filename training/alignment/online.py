@@ -19,7 +19,7 @@ from training.alignment.trainer import (
 from training.alignment.watch import Watch
 from training.finetune import load_model
 from training.job import Job
-from training.trainer import latest_whole_everywhere
+from training.trainer import is_first_rank, latest_whole_everywhere
 
 COLUMNS = ("prompt", "sample", "scores")
 LOGGED = ("reward", "kl", "entropy", "completions/mean_length")
@@ -60,7 +60,7 @@ def main(path: Path) -> None:
         values = [entry[name] for entry in trainer.state.log_history if name in entry]
         if last := values[-max(1, len(values) // 10) :]:
             result.metrics[name.rpartition("/")[2]] = sum(last) / len(last)
-    if watch:
+    if watch and is_first_rank():
         watch.restore_best(trainer.accelerator.unwrap_model(trainer.model))
         result.metrics |= {"quality_before": watch.looks[0][1], "quality": watch.best}
     finish(job, trainer, result)

@@ -47,12 +47,15 @@ class Watch(TrainerCallback):
 
     def go_on_from(self, checkpoint: Path | None) -> None:
         """Take up what an interrupted run had seen by its last checkpoint, or begin anew."""
+        if checkpoint:
+            self.looks = [tuple(look) for look in json.loads((checkpoint / LOOKS).read_text(encoding="utf-8"))]
+        if not is_first_rank():  # one of them writes, and restores
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         if checkpoint:
             for name in (WEIGHTS, LOOKS):
                 os.link(checkpoint / name, self.folder / name)
-            self.looks = [tuple(look) for look in json.loads((self.folder / LOOKS).read_text(encoding="utf-8"))]
 
     def add_to_checkpoint(self, checkpoint: Path) -> None:
         """Links instead of copies: the weights are written to a new file each time."""
