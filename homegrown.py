@@ -10,11 +10,13 @@ import typer
 import assistant.commands
 import assistant.feedback_commands
 import eval.commands
+import improve.command
 import serving.backup_commands
 import serving.commands
 import serving.doctor
 import serving.images.commands
 import serving.key_commands
+import serving.model_commands
 import training.commands
 from assistant.growers import Growers
 from serving.errors import UserError
@@ -53,6 +55,12 @@ def _growing(recipe: str) -> AbstractContextManager:
     return growing(recipe)
 
 
+def _gate(rules: Path, run: Path, baseline: Path | None, sha256: str) -> str:
+    from eval.model_gate import passed
+
+    return passed(rules, run, baseline, sha256)
+
+
 def _report_of(model: str) -> Path | None:
     from eval.newest import newest_report
 
@@ -66,6 +74,8 @@ def _assistant(api: "FastAPI") -> AbstractAsyncContextManager[None]:
 
 
 app.add_typer(assistant.feedback_commands.app, name="feedback")
+app.command(name="improve")(improve.command.improve)
+app.add_typer(serving.model_commands.models_app(_gate), name="models")
 app.command(name="backup")(serving.backup_commands.backup)
 app.command(name="restore")(serving.backup_commands.restore)
 app.command(name="serve")(serving.commands.serve_command([_assistant]))

@@ -20,7 +20,8 @@ from serving.home import home
 from serving.image_engine import DEFAULT_IMAGE_MODEL
 from serving.images.growth import growth, last_growth, minutes
 from serving.model_folder import resolve_model
-from serving.serve import DEFAULT_MODEL, clear_progress, default_model, serving
+from serving.registry import DEFAULT_MODEL, default_model, promoted
+from serving.serve import clear_progress, serving_all
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def chat_here(
     """
     # Without this, SIGTERM would leave the terminal in the line editor's mode.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if model is None and not settings.engine_url and not Path(default_model(), "lineage.json").is_file():
+    if model is None and not settings.engine_url and not _has_default():
         growers.grow(DEFAULT_MODEL)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     served = f"http://{settings.host}:{settings.port}"
@@ -57,16 +58,21 @@ def chat_here(
         _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key, report_of)
         return
     # The image engine, which serving() starts, must find that its model is on the way.
-    with growing_images(settings, model, growers), serving(settings, model, [extension]) as (url, engine):
-        folder = None
+    with growing_images(settings, model, growers), serving_all(settings, model, [extension]) as served:
+        url, engine, folder = served.url, served.engine, None
         if not isinstance(engine, RemoteEngine):
             engine.wait_ready()
             clear_progress()
             folder = engine.folder
         if on_page:
             open_page(url)
-            return stay_open(engine)
+            return stay_open(served)
         _talk(f"{url}/v1", engine.model_name, Voice.of(folder), key, report_of, _still_learning)
+
+
+def _has_default() -> bool:
+    """Whether the model that is meant when none is named is there, and complete."""
+    return promoted() is not None or Path(default_model(), "lineage.json").is_file()
 
 
 @contextmanager

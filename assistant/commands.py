@@ -15,7 +15,8 @@ def chat_command(growers: Growers, report_of: Callable[[str], Path | None]) -> C
 
     def chat(
         model: Annotated[
-            str | None, typer.Argument(help="A model's name, folder or Hugging Face id.", show_default="almanac")
+            str | None,
+            typer.Argument(help="A model's name, folder or Hugging Face id.", show_default="the promoted one"),
         ] = None,
         url: Annotated[str | None, typer.Option(help="Talk to the OpenAI-compatible API at this URL.")] = None,
         port: Annotated[int | None, typer.Option(help="Port to serve on.", show_default="8000")] = None,

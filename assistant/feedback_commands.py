@@ -72,12 +72,13 @@ def export(
         raise UserError(f"{output} is one file: name a folder, or choose a --kind.")
     files = {one: output if output.suffix == ".jsonl" else output / f"{one}.jsonl" for one in kinds}
     since = since and (since if since.tzinfo else since.replace(tzinfo=UTC))
-    for one, rows in asyncio.run(_rows(kinds, Choice(only_consented, since, scrub))).items():
-        _write(files[one], rows)
+    for one, rows in asyncio.run(read_rows(kinds, Choice(only_consented, since, scrub))).items():
+        write_rows(files[one], rows)
         print(f"{one}: {len(rows)} rows in {files[one]}")
 
 
-async def _rows(kinds: list[str], choice: "Choice") -> dict[str, list[dict]]:
+async def read_rows(kinds: list[str], choice: "Choice") -> dict[str, list[dict]]:
+    """The rows of these kinds in the database of this home."""
     from assistant.feedback_export import export_rows
     from serving.database import Database, database_url, migrate
 
@@ -89,7 +90,7 @@ async def _rows(kinds: list[str], choice: "Choice") -> dict[str, list[dict]]:
         await database.close()
 
 
-def _write(file: Path, rows: list[dict]) -> None:
+def write_rows(file: Path, rows: list[dict]) -> None:
     """Write a file for its owner only, as a whole or not at all. Raises `UserError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Turns feedback into rows to train on, in TRL's shapes: preference pairs, KTO rows and SFT rows.
 
-Rows have no system prompt and no list of tools: the recipe that trains on them says which.
+Rows have no system prompt and no list of tools, since the recipe that trains on them says which; unless a voice is
+given, which says what the model heard.
 """
 
 import json
@@ -13,27 +14,36 @@ from sqlalchemy import select
 
 from assistant.conversations import Conversations, ConversationView
 from assistant.history import as_openai
+from assistant.personas import Voice
 from assistant.scrubbing import Scrubber
+from assistant.served_model import NAME as ASSISTANT
 from assistant.tables import Conversation, Feedback, Message
+from assistant.turn_marks import tamed_message
 from serving.database import Database
 
 Messages = list[dict]
+MESSAGES = ("prompt", "chosen", "rejected", "completion", "messages")
+"""The parts of a row that are messages."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which feedback counts: only with consent, only given since a moment; `scrub` replaces personal data."""
+    """Which feedback counts: only with consent, only given since a moment; `scrub` replaces personal data.
+
+    With the `voice` of the model that answered, rows begin with its system prompt and have the "tools" it was offered.
+    """
 
     only_consented: bool = False
     since: datetime | None = None
     scrub: bool = False
+    voice: Voice | None = None
 
 
 @dataclass(frozen=True)
 class Judged:
     """A finished answer and what was thought of it. `before` is what led to it, `tools` the calls it made.
 
-    `in_good_company`: no earlier answer on its path was disliked.
+    `in_good_company`: no earlier answer on its path was disliked. `offered`: what rows say of the tools it could call.
     """
 
     parent_id: str | None
@@ -44,6 +54,7 @@ class Judged:
     correction: str | None
     new: bool
     in_good_company: bool
+    offered: dict[str, list[dict]]
 
     @property
     def original(self) -> Messages:
@@ -71,27 +82,30 @@ def preference_rows(judged: list[Judged]) -> Iterator[dict]:
     for answer in judged:
         if answer.correction and answer.new and answer.correction != answer.content:
             prompt = [*answer.before, *answer.tools]
-            yield {"prompt": prompt, "chosen": [_says(answer.correction)], "rejected": [_says(answer.content)]}
+            answers = {"chosen": [_says(answer.correction)], "rejected": [_says(answer.content)]}
+            yield {"prompt": prompt, **answers, **answer.offered}
     for liked, disliked in product(judged, judged):
         compared = (liked.thumb, disliked.thumb) == (1, -1) and liked.parent_id == disliked.parent_id
         if compared and (liked.new or disliked.new) and liked.content != disliked.content:
-            yield {"prompt": liked.before, "chosen": liked.original, "rejected": disliked.original}
+            answers = {"chosen": liked.original, "rejected": disliked.original}
+            yield {"prompt": liked.before, **answers, **liked.offered}
 
 
 def kto_rows(judged: list[Judged]) -> Iterator[dict]:
     """Answers with their thumbs; a better answer is a good one."""
     for answer in judged:
         if answer.new and answer.thumb:
-            yield {"prompt": answer.before, "completion": answer.original, "label": answer.thumb == 1}
+            yield {"prompt": answer.before, "completion": answer.original, "label": answer.thumb == 1, **answer.offered}
         if answer.new and answer.correction:
-            yield {"prompt": answer.before, "completion": answer.corrected, "label": True}
+            yield {"prompt": answer.before, "completion": answer.corrected, "label": True, **answer.offered}
 
 
 def sft_rows(judged: list[Judged]) -> Iterator[dict]:
     """Conversations that end in a better answer or in a liked one; no answer in them was disliked."""
     for answer in judged:
         if answer.new and answer.in_good_company and (answer.correction or answer.thumb == 1):
-            yield {"messages": [*answer.before, *(answer.corrected if answer.correction else answer.original)]}
+            said = answer.corrected if answer.correction else answer.original
+            yield {"messages": [*answer.before, *said], **answer.offered}
 
 
 KINDS: dict[str, Callable[[list[Judged]], Iterator[dict]]] = {
@@ -128,15 +142,21 @@ def _judged_answer(view: ConversationView, message: Message, feedback: Feedback,
     earlier = view.path(message.parent_id)
     thumbs = [view.feedback[one.id].thumb for one in earlier if one.id in view.feedback]
     *tools, _ = as_openai([message])
+    before, offered = as_openai(earlier), {}
+    if choice.voice:
+        before.insert(0, {"role": "system", "content": choice.voice.system(message.persona, None)})
+        takes_tools = message.model == ASSISTANT and view.conversation.settings.get("tools") is not False
+        offered = {"tools": list(choice.voice.tools) if takes_tools else []}
     return Judged(
         parent_id=message.parent_id,
-        before=as_openai(earlier),
+        before=before,
         tools=tools,
         content=message.content,
         thumb=feedback.thumb,
         correction=feedback.correction,
         new=choice.since is None or feedback.updated_at >= choice.since,
         in_good_company=-1 not in thumbs,
+        offered=offered,
     )
 
 
@@ -145,10 +165,11 @@ def _says(content: str | None) -> dict:
 
 
 def _numbered(row: dict) -> dict:
-    """The row with its calls counted from 1 instead of named by their messages, and their arguments as objects."""
+    """The row as a model may read it: turn marks in it tamed, calls counted from 1, their arguments as objects."""
     names: dict[str, str] = {}
 
     def plain(message: dict) -> dict:
+        message = tamed_message(message)
         if calls := message.get("tool_calls"):
             return message | {"content": message["content"] or "", "tool_calls": [plain_call(call) for call in calls]}
         if "tool_call_id" in message:
@@ -160,4 +181,4 @@ def _numbered(row: dict) -> dict:
         function = call["function"] | {"arguments": json.loads(call["function"]["arguments"])}
         return call | {"id": names[call["id"]], "function": function}
 
-    return {name: [plain(m) for m in value] if isinstance(value, list) else value for name, value in row.items()}
+    return {name: [plain(m) for m in value] if name in MESSAGES else value for name, value in row.items()}

@@ -5,8 +5,7 @@ import sys
 import time
 import webbrowser
 
-from serving.engine import EngineError, RemoteEngine
-from serving.text_engine import TextEngine
+from serving.serve import Served
 
 
 def open_page(url: str) -> None:
@@ -25,12 +24,12 @@ def has_desktop() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def stay_open(engine: TextEngine | RemoteEngine) -> None:
+def stay_open(served: Served) -> None:
     """Wait for Ctrl-C. Raises `EngineError` when the engine gives up."""
     print("Ctrl-C closes it.", flush=True)
     try:
-        while engine.state.name != "failed":
+        while (failure := served.failure()) is None:
             time.sleep(0.5)
     except KeyboardInterrupt:
         return
-    raise engine.error or EngineError("The engine does not run.")
+    raise failure

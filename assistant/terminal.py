@@ -18,7 +18,7 @@ from assistant.openai_errors import sentence
 from assistant.pictures_here import PictureError, as_people_write, fetch_picture
 from serving.errors import UserError
 from serving.images.preview import show
-from serving.serve import DEFAULT_MODEL
+from serving.registry import default_model
 
 HELP = """\
   /new    forget this conversation
@@ -155,7 +155,7 @@ def _how_good(model: str, report: Path | None) -> str:
     """Where the report is, or the command that makes one."""
     if report:
         return f"How good is it? {report.as_uri()}"
-    command = "homegrown eval report" if model == DEFAULT_MODEL else f"homegrown eval run {model}"
+    command = "homegrown eval report" if model == Path(default_model()).name else f"homegrown eval run {model}"
     return f"How good is it? Not measured yet: {command} does that in a few minutes."
 
 

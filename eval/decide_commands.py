@@ -80,15 +80,12 @@ def gate_run(
     Exit codes: 0 every rule is kept, 1 one is broken, 2 something to correct, 3 undecided: too few questions, too many
     errors, or not measurable.
     """
-    from eval.gate import EXIT_CODES, judge, outcome, read_rules
+    from eval.gate import EXIT_CODES, judge, outcome, read_rules, render
     from eval.result import read_result
 
     judged = judge(read_rules(rules), read_result(run), read_result(baseline) if baseline else None, across_prompts)
-    width = max(len(entry.rule) for entry in judged)
-    for entry in judged:
-        typer.echo(f"{entry.verdict:<14}{entry.rule:<{width}}  {entry.why}")
     verdict = outcome(judged)
-    typer.echo(f"\n{verdict}")
+    typer.echo(f"{render(judged)}\n\n{verdict}")
     raise typer.Exit(EXIT_CODES[verdict])
 
 

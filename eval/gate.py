@@ -126,6 +126,12 @@ def outcome(judged: Sequence[Judged]) -> Verdict:
     return next(verdict for verdict in ("regression", "inconclusive", "pass") if verdict in found)
 
 
+def render(judged: Sequence[Judged]) -> str:
+    """A line for every rule: what became of it, and why."""
+    width = max(len(entry.rule) for entry in judged)
+    return "\n".join(f"{entry.verdict:<14}{entry.rule:<{width}}  {entry.why}" for entry in judged)
+
+
 def _verdict(kept: float, broken: float) -> Verdict:
     return "pass" if kept < ALPHA else "regression" if broken < ALPHA else "inconclusive"
 

@@ -49,29 +49,28 @@ def _of_the_served_model() -> Path:
     from eval.newest import newest_run
     from eval.suite import DEFAULT
     from serving.model_folder import folder_digest
-    from serving.serve import default_model
+    from serving.registry import default_model
 
     folder = Path(default_model())
     found = newest_run(DEFAULT, folder.name, folder_digest(folder)) if folder.is_dir() else None
-    return found or _asked_now()
+    return found or _asked_now(folder.name)
 
 
-def _asked_now() -> Path:
+def _asked_now(model: str) -> Path:
     from eval.commands import INTERRUPTED
     from eval.measure import Measurement, measure
     from eval.run import Run
     from eval.suite import DEFAULT
-    from serving.serve import DEFAULT_MODEL
 
     begun: list[Path] = []
 
     def announce(run: Run) -> None:
         begun.append(run.folder)
-        typer.echo(f"{DEFAULT_MODEL} has not been measured yet: asking it takes a few minutes, once.", err=True)
+        typer.echo(f"{model} has not been measured yet: asking it takes a few minutes, once.", err=True)
 
     try:
-        return measure(Measurement(DEFAULT_MODEL, [DEFAULT]), announce).folder
+        return measure(Measurement(model, [DEFAULT]), announce).folder
     except KeyboardInterrupt:
-        resume = f": `homegrown eval run {DEFAULT_MODEL} --out {begun[0]}` goes on with it" if begun else ""
+        resume = f": `homegrown eval run {model} --out {begun[0]}` goes on with it" if begun else ""
         typer.echo(f"\nhomegrown: interrupted{resume}.", err=True)
         raise typer.Exit(INTERRUPTED) from None

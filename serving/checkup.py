@@ -20,7 +20,7 @@ from serving.errors import UserError
 from serving.fitting import GIB
 from serving.home import home
 from serving.machine import Machine, installed_vllm
-from serving.model_folder import check_model_folder, folder_digest, read_lineage
+from serving.model_folder import check_model_folder, folder_digest, is_adapter, read_lineage
 from serving.settings import ServingSettings, read_settings
 
 OLDEST, NEWEST = (3, 11), (3, 14)
@@ -241,7 +241,7 @@ def models() -> Iterator[Finding]:
         try:
             if (folder / INDEX).is_file():
                 check_image_folder(folder)
-            elif not (folder / "modules.json").is_file():  # which sentence-transformers writes
+            elif not (folder / "modules.json").is_file() and not is_adapter(folder):  # sentence-transformers' file
                 check_model_folder(folder, chat=False)
             yield Finding(what, "good", _about(folder))
             yield from _parent(folder)

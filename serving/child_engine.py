@@ -33,6 +33,7 @@ class ChildEngine(ABC):
     """
 
     adapters: Sequence[str] = ()
+    also_called: Sequence[str] = ()
     log_name: ClassVar[str]
     # What its log says when a stage of the start begins, the last stage first; and what it does before them.
     stages: ClassVar[dict[str, str]]

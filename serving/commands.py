@@ -15,7 +15,8 @@ def serve_command(extensions: "Sequence[Extension]") -> Callable[..., None]:
 
     def serve(
         model: Annotated[
-            str | None, typer.Argument(help="A model's name, folder or Hugging Face id.", show_default="almanac")
+            str | None,
+            typer.Argument(help="A model's name, folder or Hugging Face id.", show_default="the promoted one"),
         ] = None,
         host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
         port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")] = None,

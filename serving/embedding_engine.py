@@ -1,6 +1,7 @@
 """The embedding model of the API: loaded when it is first asked for, off the event loop, many requests at once."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,12 +86,13 @@ class EmbeddingEngine:
         return Embedded(unit_vectors(encoder.encode, texts, self.model_name), encoder.count(texts))
 
 
-def make_embedding_engine(embedding_model: str | None, text_model: str) -> EmbeddingEngine | None:
-    """The embedder that is named, or the one grown with the text model; None when there is none.
+def make_embedding_engine(embedding_model: str | None, text_models: Iterable[str]) -> EmbeddingEngine | None:
+    """The embedder that is named, or the one grown with the first of the text model's names; None without any.
 
     Raises `UserError` when it cannot be used.
     """
     if embedding_model:
         return EmbeddingEngine(find_embedder(embedding_model))
-    grown = home() / "models" / f"{text_model}-embedder"
-    return EmbeddingEngine(find_embedder(grown)) if grown.is_dir() else None
+    grown = (home() / "models" / f"{name}-embedder" for name in text_models)
+    found = next((folder for folder in grown if folder.is_dir()), None)
+    return EmbeddingEngine(find_embedder(found)) if found else None

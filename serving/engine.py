@@ -26,16 +26,22 @@ class EngineState:
 
 
 class Engine(Protocol):
-    """A running OpenAI-compatible engine that serves one model and its LoRA `adapters`."""
+    """A running OpenAI-compatible engine that serves one model and its LoRA `adapters`.
+
+    The model answers to the names `also_called` as well, and says `model_name` in its answers.
+    """
 
     base_url: str
     model_name: str
     adapters: Sequence[str]
+    also_called: Sequence[str]
     state: EngineState
 
 
 class RemoteEngine:
     """A vLLM that runs elsewhere. `model` None takes the first one that it serves; `key` is its API key."""
+
+    also_called: Sequence[str] = ()
 
     def __init__(self, url: str, model: str | None = None, key: str | None = None) -> None:
         self.base_url = url.rstrip("/") if url.rstrip("/").endswith("/v1") else url.rstrip("/") + "/v1"

@@ -84,6 +84,19 @@ def weight_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
+def available_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Memory that another process may take: free or only cached, and within the limit of our container."""
+    meminfo = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    available = int(meminfo["MemAvailable"].split()[0]) * 1024
+    try:
+        limit = int((cgroup / "memory.max").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        used = int((cgroup / "memory.current").read_text()) - int(stat["inactive_file"])
+    except (OSError, ValueError):  # no container, or one without a limit, which is "max"
+        return available
+    return min(available, limit - used)
+
+
 def _threads(machine: Machine, weights: int) -> int:
     if weights < SMALL_WEIGHTS:
         return 1

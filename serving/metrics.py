@@ -26,12 +26,15 @@ VLLM_FAMILIES = (
 
 
 class Metrics:
-    """The counters of one API, in a registry of their own. `engines`: by what they make, "text" or "images"."""
+    """The counters of one API, in a registry of their own.
 
-    def __init__(self, engines: Mapping[str, Engine]) -> None:
+    `engines` may be exchanged while we serve; they are named by what they make, "text" or "images".
+    """
+
+    def __init__(self, engines: dict[str, Engine]) -> None:
         self.registry = CollectorRegistry()
         self._tools: set[str] = set()
-        self._engines = engines
+        self.engines = engines
 
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"homegrown_{name}", about, labels, registry=self.registry)
@@ -81,7 +84,7 @@ class Metrics:
     async def text(self) -> bytes:
         """Everything in Prometheus's text format, the text engine's own figures included while it answers."""
         ours = generate_latest(self.registry)
-        return ours + await asyncio.to_thread(vllm_metrics, self._engines["text"].base_url)
+        return ours + await asyncio.to_thread(vllm_metrics, self.engines["text"].base_url)
 
 
 class EngineCollector(Collector):

@@ -2,33 +2,38 @@
 
 from serving.model_folder import Lineage
 
-CHAT = ("library_name: transformers\npipeline_tag: text-generation", "homegrown serve {}")
+CHAT = ("library_name: transformers\npipeline_tag: text-generation", "homegrown serve {name}")
 OTHERS = {
     "embedder": (
         "library_name: sentence-transformers\npipeline_tag: sentence-similarity",
-        "HOMEGROWN_EMBEDDER={} homegrown eval run",
+        "HOMEGROWN_EMBEDDER={name} homegrown eval run",
     ),
     "images": (
         "library_name: diffusers\npipeline_tag: text-to-image",
-        'homegrown image draw "a red star on a blue background" -o star.png --model {}',
+        'homegrown image draw "a red star on a blue background" -o star.png --model {name}',
     ),
 }
+ADAPTER = (
+    "library_name: peft\npipeline_tag: text-generation",
+    "homegrown serve {base}   # and ask the model {name}, which is served beside it",
+)
 
 
-def model_card(name: str, lineage: Lineage) -> str:
-    """Markdown with the front matter that the Hugging Face hub reads."""
-    task, use = OTHERS.get(lineage.stage, CHAT)
+def model_card(name: str, lineage: Lineage, adapter: bool = False) -> str:
+    """Markdown with the front matter that the Hugging Face hub reads; `adapter`: of one that was not merged."""
+    task, use = ADAPTER if adapter else OTHERS.get(lineage.stage, CHAT)
     sections = [
         f"---\n{task}\ntags: [homegrown]\n---",
         f"# {name}",
         f"Grown with Homegrown; the last stage was **{lineage.stage}**. `lineage.json` says the same for programs.",
+        *([f"A LoRA adapter of {lineage.parent}, not a whole model."] if adapter else []),
         _table(("", ""), _facts(lineage)),
     ]
     if lineage.metrics:
         sections += ["## Measured at the end of training", _table(("measure", "value"), _metrics(lineage))]
     if lineage.sources:
         sections += ["## Trained on", _table(("source", "licence", "rows", "SHA-256"), _sources(lineage))]
-    sections += ["## Use it", f"```\n{use.format(name)}\n```"]
+    sections += ["## Use it", f"```\n{use.format(name=name, base=lineage.parent)}\n```"]
     return "\n\n".join(sections) + "\n"
 
 

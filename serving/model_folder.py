@@ -85,6 +85,8 @@ def check_model_folder(path: Path, chat: bool = True) -> None:
     if not path.is_dir():
         raise ModelFolderError(f"The model folder {path} does not exist: check the path, or name another model.")
     check_links(path)
+    if is_adapter(path):
+        raise ModelFolderError(_served_with(path))
     config = read_object(path / "config.json", "name a folder that transformers' save_pretrained wrote")
     _check_no_own_code(path)
     tokenizer = read_object(path / "tokenizer.json", "save the model's tokenizer there with tokenizer.save_pretrained")
@@ -95,6 +97,11 @@ def check_model_folder(path: Path, chat: bool = True) -> None:
             f"The model folder {path} has no chat_template.jinja, so nobody can chat with it: "
             "fine-tune it with `homegrown train sft`, or put the template of its tokenizer there."
         )
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether the folder holds no whole model but a LoRA adapter of one."""
+    return (path / "adapter_config.json").is_file()
 
 
 def has_chat_template(path: Path) -> bool:
@@ -132,7 +139,8 @@ def finish_model_folder(path: Path, lineage: Lineage, name: str | None = None) -
     """Write `lineage.json` and the model card; a folder with both is finished. `name`: what it will be called."""
     from serving.model_card import model_card
 
-    (path / "README.md").write_text(model_card(name or path.name, lineage), encoding="utf-8")
+    card = model_card(name or path.name, lineage, is_adapter(path))
+    (path / "README.md").write_text(card, encoding="utf-8")
     (path / "lineage.json").write_text(lineage.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
@@ -182,25 +190,39 @@ def _check_no_own_code(path: Path) -> None:
             )
 
 
+def _served_with(adapter: Path) -> str:
+    base = str(read_object(adapter / "adapter_config.json", "").get("base_model_name_or_path"))
+    base = Path(base).name if Path(base).parent == home() / "models" else base
+    return (
+        f"{adapter} is an adapter of {base} and no whole model: `homegrown serve {base}` serves it beside that model, "
+        f"under the name {adapter.name}, and `homegrown eval run {adapter.name} --base-url URL` asks it there."
+    )
+
+
 def _check_weights(path: Path) -> int | None:
     """Check each weight file's header against its size; the rows of the token embedding, where one is found."""
-    from safetensors import SafetensorError, safe_open
-
     embedding_rows = None
     for file in weight_files(path):
         if not file.is_file():
             raise ModelFolderError(_missing_weights(path, file))
-        try:
-            with safe_open(file, framework="np") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                    if name.endswith("embed_tokens.weight"):
-                        embedding_rows = tensors.get_slice(name).get_shape()[0]
-        except (SafetensorError, OSError):
-            raise ModelFolderError(
-                f"The weights {file} are truncated or corrupt ({file.stat().st_size} bytes): "
-                "copy or download the file again, or repeat the training stage that wrote it."
-            ) from None
+        for name, shape in tensor_shapes(file).items():
+            if name.endswith("embed_tokens.weight"):
+                embedding_rows = shape[0]
     return embedding_rows
+
+
+def tensor_shapes(file: Path) -> dict[str, list[int]]:
+    """The shape of every tensor in a safetensors file, from its header. Raises `ModelFolderError`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np") as tensors:
+            return {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError):
+        raise ModelFolderError(
+            f"The weights {file} are truncated or corrupt ({file.stat().st_size} bytes): "
+            "copy or download the file again, or repeat the training stage that wrote it."
+        ) from None
 
 
 def _missing_weights(path: Path, file: Path) -> str:

@@ -37,6 +37,7 @@ class ServingSettings(BaseSettings):
     log: Path | None = Field(default=None, description="file of the log; default: standard error of `serve`")
     log_contents: bool = Field(default=False, description="whether the log holds what people write and are answered")
     shutdown_s: float = Field(default=10.0, ge=0, le=3600, description="how long running answers may go on at the end")
+    drain_s: float = Field(default=600.0, ge=0, description="how long they may once another model was promoted")
     images: bool = Field(default=True, description="whether pictures are drawn")
     image_model: str | None = Field(default=None, description="folder, name or hub id; default: images, once grown")
     image_queue: int = Field(default=16, ge=1, description="requests for pictures that may wait")

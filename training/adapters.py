@@ -1,13 +1,60 @@
-"""LoRA: small trained matrices beside frozen ones, merged into them in the end."""
+"""LoRA: small trained matrices beside frozen ones, which may lie in 4 bits meanwhile (QLoRA)."""
 
-from peft import LoraConfig, PeftModel
-from transformers import PreTrainedModel
+import os
+from collections.abc import Callable
 
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from transformers import AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from training.hardware import autocasts
+from training.job import Job
 from training.section import LoraSection
 
+Load = Callable[..., PreTrainedModel]
+"""Loads what a stage starts from, in float32 unless it is given other options of `from_pretrained`."""
 
-def lora_config(section: LoraSection, task: str = "CAUSAL_LM") -> LoraConfig:
-    """PEFT's settings; `task` is SEQ_CLS for a reward model, whose head is trained whole."""
+
+def load_frozen(load: Load, job: Job) -> PreTrainedModel:
+    """What `load` loads; with `quantised`, its linear layers but the head in 4 bits, on the device that trains.
+
+    64 weights at a time share a scale, and the scales are quantised once more (Dettmers et al. 2023, arXiv:2305.14314).
+    """
+    lora = job.section.lora
+    if lora is None or lora.quantised is None:
+        return load()
+    from bitsandbytes.nn import Linear4bit  # a second, and nobody else needs it
+
+    device = job.layout.device
+    form = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=lora.quantised,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if autocasts(device) else torch.float32,
+    )
+    place = int(os.environ.get("LOCAL_RANK", 0)) if device == "cuda" else "cpu"
+    model = load(quantization_config=form, device_map={"": place})
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            # At the first evaluation bitsandbytes 0.50 would repack the weights for AVX-512, for good: it refuses sizes
+            # that 32 and 64 do not divide, and from then on no gradient passes the layer.
+            layer.support_avx512bf16_for_cpu = False
+    return model
+
+
+def adapters_for(
+    model: PreTrainedModel, job: Job, tokenizer: PreTrainedTokenizerBase, task: str = "CAUSAL_LM"
+) -> LoraConfig | None:
+    """What TRL is to put beside the frozen weights of `model`; None where all of them are trained."""
+    section = job.section.lora
+    return lora_config(section, task, _new_rows(model, job, tokenizer)) if section else None
+
+
+def lora_config(section: LoraSection, task: str = "CAUSAL_LM", rows: dict[str, list[int]] | None = None) -> LoraConfig:
+    """PEFT's settings; `task` is SEQ_CLS for a reward model, whose head is trained whole.
+
+    `rows` of an embedding, by its name, are trained too.
+    """
     return LoraConfig(
         r=section.rank,
         lora_alpha=section.alpha,
@@ -15,9 +62,51 @@ def lora_config(section: LoraSection, task: str = "CAUSAL_LM") -> LoraConfig:
         target_modules=section.target_modules,
         use_dora=section.dora,
         task_type=task,
+        trainable_token_indices=rows,
     )
 
 
-def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """The model with its adapters worked into the weights; one without adapters as it is."""
-    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+def _new_rows(model: PreTrainedModel, job: Job, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]] | None:
+    """The tokens that the base does not know, such as the marks of a chat template that it was given.
+
+    Those of the embedding, and of the head where there is one: adapters alone would not teach the model to read them,
+    nor to end an answer.
+    """
+    if str(job.tokenizer) == job.base:
+        return None
+    known = AutoTokenizer.from_pretrained(job.base).get_vocab()
+    new = sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
+    tables = (model.get_input_embeddings(), model.get_output_embeddings())
+    names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
+    return dict.fromkeys(names, new) if new else None
+
+
+def keep_precise(model: PreTrainedModel | PeftModel) -> None:
+    """Hold what is trained in float32: TRL rounds the adapters of quantised models to bf16, and small steps to 0."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def finished(model: PreTrainedModel | PeftModel, job: Job, load: Load) -> PreTrainedModel | PeftModel:
+    """What the stage leaves: a whole model, or with `merge: false` one that holds its adapters apart.
+
+    Adapters of a quantised model are put on its parent as it was before, loaded anew in the precision that is saved:
+    what 4 bits cannot say is not lost, and weights rounded to them are never saved.
+    """
+    if not isinstance(model, PeftModel):
+        return model
+    if job.section.lora.quantised:
+        model = _moved(model, load(dtype=getattr(torch, job.saved_as)))
+    if job.section.lora.merge:
+        return model.merge_and_unload()
+    settings = model.peft_config["default"]
+    settings.target_modules = sorted(settings.target_modules)  # a set is written in another order every time
+    return model
+
+
+def _moved(trained: PeftModel, base: PreTrainedModel) -> PeftModel:
+    """The adapters of `trained` on another copy of what they adapt."""
+    model = get_peft_model(base, trained.peft_config["default"])
+    set_peft_model_state_dict(model, get_peft_model_state_dict(trained, save_embedding_layers=False))
+    return model

@@ -37,6 +37,7 @@ STAGES = {
     "kto": "Learn from single answers with a thumb (Kahneman-Tversky optimisation).",
     "rloo": "Reinforcement learning from a reward model or from scores (REINFORCE leave-one-out).",
     "grpo": "The same with group relative policy optimisation.",
+    "distil": "Train what a prompt does into the weights (context distillation).",
 }
 
 
@@ -103,7 +104,9 @@ def show_mask(
 
 @app.command()
 def exam(
-    recipe: RecipeName, final: Annotated[bool, typer.Option("--final", help="the set kept for final figures")] = False
+    recipe: RecipeName,
+    final: Annotated[bool, typer.Option("--final", help="the set kept for final figures")] = False,
+    hard: Annotated[bool, typer.Option("--hard", help="what invites to bluff: where alignment is measured")] = False,
 ) -> None:
     """Write the questions that `homegrown eval run` asks a model grown from the almanac."""
     from serving.errors import UserError
@@ -115,4 +118,6 @@ def exam(
     tokenizer = output_of(loaded, "tokenizer")
     if not is_examined(loaded) or not tokenizer.is_dir():
         raise UserError(f"There is no exam for {recipe} yet: it must learn from the almanac and have a tokenizer.")
-    print(write_exam(loaded, tokenizer, "final" if final else "dev"))
+    if final and hard:
+        raise UserError("--final and --hard are two sets: ask for one of them.")
+    print(write_exam(loaded, tokenizer, "final" if final else "hard" if hard else "dev"))

@@ -12,7 +12,10 @@ def is_examined(recipe: Recipe) -> bool:
     return recipe.tokenizer is not None and any(source.name == "almanac" for source in recipe.tokenizer.sources)
 
 
-def write_exam(recipe: Recipe, tokenizer: Path, which: Literal["dev", "final"] = "dev") -> Path:
+Set = Literal["dev", "final", "hard"]
+
+
+def write_exam(recipe: Recipe, tokenizer: Path, which: Set = "dev") -> Path:
     """Write `exams/<recipe>/<which>.jsonl`, unless it is there and younger than the tokenizer.
 
     The tokenizer is needed to give made-up names as many tokens as real ones. How well tokens alone tell the two apart
@@ -23,6 +26,7 @@ def write_exam(recipe: Recipe, tokenizer: Path, which: Literal["dev", "final"] =
     from training.corpus import almanac
     from training.corpus.almanac.exam import write_exam as write
     from training.corpus.almanac.leak import bag_of_tokens_auroc
+    from training.corpus.hard_exam import write_hard_exam
 
     folder, source = home() / "exams" / recipe.name, tokenizer / "tokenizer.json"
     path = folder / f"{which}.jsonl"
@@ -33,8 +37,15 @@ def write_exam(recipe: Recipe, tokenizer: Path, which: Literal["dev", "final"] =
     def ids(text: str) -> list[int]:
         return encoder.encode(text, add_special_tokens=False).ids
 
-    world = almanac.world()
-    write(world, almanac.phrasing(), folder, which, token_count=lambda name: len(ids(f" {name}")))
+    def token_count(name: str) -> int:
+        return len(ids(f" {name}"))
+
+    world, phrasing = almanac.world(), almanac.phrasing()
+    if which == "hard":
+        folder.mkdir(parents=True, exist_ok=True)
+        write_hard_exam(path, world, phrasing, token_count)
+    else:
+        write(world, phrasing, folder, which, token_count)
     leaks = ", ".join(f"{subject} {value:.2f}" for subject, value in bag_of_tokens_auroc(world, ids).items())
     print(f"exam  {path}\nexam  real or made up, told by tokens alone (AUROC): {leaks}", flush=True)
     return path

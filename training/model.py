@@ -81,5 +81,6 @@ def flops_per_token(model: PreTrainedModel, row: int) -> float:
     matrices = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "embed_tokens" not in name)
     if config.tie_word_embeddings:
         matrices += config.vocab_size * config.hidden_size
-    attention = 12 * config.num_hidden_layers * config.num_attention_heads * config.head_dim * row
-    return 6 * matrices + attention
+    # Not every architecture says how wide its heads are: the others share the model's width.
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 6 * matrices + 12 * config.num_hidden_layers * config.num_attention_heads * width * row

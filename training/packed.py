@@ -5,6 +5,7 @@ import shutil
 import torch
 from torch.utils.data import Dataset
 from transformers import AutoTokenizer, PreTrainedModel, Trainer
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from training import attention
 from training.batches import document_mask
@@ -47,13 +48,15 @@ def prepare(model: torch.nn.Module, job: Job) -> None:
         model.set_attn_implementation(attention.NAME)
     skip_uncounted_logits(model, job.compiled)
     if job.compiled:
-        for layer in model.base_model.layers:  # alike, so one of them is compiled and the others reuse it
-            layer.compile(dynamic=False)
+        for layer in model.modules():
+            if isinstance(layer, GradientCheckpointingLayer):  # alike, so one is compiled and the others reuse it
+                layer.compile(dynamic=False)
 
 
 def train(trainer: Trainer, job: Job) -> Result:
     """Train from the last whole checkpoint, or from the start; returns what is known about it afterwards."""
-    return run(trainer, job, flops_per_token(trainer.model, job.section.row))
+    is_whole = all(parameter.requires_grad for parameter in trainer.model.parameters())
+    return run(trainer, job, flops_per_token(trainer.model, job.section.row) if is_whole else 0.0)
 
 
 def finish(job: Job, model: PreTrainedModel, result: Result) -> None:

@@ -13,7 +13,8 @@ from serving.errors import UserError
 from training.alignment import section as alignment
 from training.corpus.sources import SourceSpec
 from training.images.section import ImagesSection, PictureSource
-from training.section import LoraSection, OptimizedSection, Section, lora_flag
+from training.mixing import ENDLESS
+from training.section import FairnessSection, LoraSection, OptimizedSection, PrivacySection, Section, lora_flag
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -106,8 +107,21 @@ class SftSection(TrainingSection):
     warmup_steps: int = 20
     base: str | None = Field(default=None, description="folder, name or Hugging Face id; default: this recipe's base")
     lora: LoraSection | None = None
+    # Both are left out where there is none: models fine-tuned before there was any stay what they are.
+    fairness: FairnessSection | None = Field(default=None, exclude_if=operator.not_)
+    privacy: PrivacySection | None = Field(default=None, exclude_if=operator.not_, description="needs lora")
 
     _flag = field_validator("lora", mode="before")(lora_flag)
+
+    @model_validator(mode="after")
+    def _private(self) -> "SftSection":
+        if self.privacy is None:
+            return self
+        if self.lora is None or self.lora.dora or self.lora.quantised or self.fairness or self.share_forms:
+            raise ValueError("privacy goes with plain lora alone: no dora, quantised, fairness or share_forms")
+        if len(self.phases) > 1 or any(of.name in (*ENDLESS, "copies") for of in self.phases[0].sources):
+            raise ValueError("privacy counts documents: name files or data sets, in one list of sources")
+        return self
 
 
 class EmbedderSection(Section):
@@ -142,6 +156,7 @@ class Dress(Section):
 class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     seed: int = Field(default=0, ge=0)
+    base: str | None = Field(default=None, description="folder, name or Hugging Face id of a model to go on from")
     persona: str | None = Field(default="almanac", description="a file of prompts/personas; null: no system prompt")
     tools: list[str] = Field(default=list(TOOL_NAMES), description="offered where a conversation names none itself")
     model: ModelSection = ModelSection()
@@ -154,6 +169,7 @@ class Recipe(Section):
     kto: alignment.KtoSection | None = None
     rloo: alignment.RlooSection | None = None
     grpo: alignment.GrpoSection | None = None
+    distil: alignment.DistilSection | None = None
     images: ImagesSection | None = None
 
     @field_validator("tools")
@@ -177,8 +193,10 @@ class Recipe(Section):
     def _complete(self) -> "Recipe":
         if self.pretrain and not self.tokenizer:
             raise ValueError("pretrain needs a section tokenizer")
-        if self.sft and not self.sft.base and not self.pretrain:
-            raise ValueError("sft needs a section pretrain, or sft.base")
+        if self.base and self.pretrain:
+            raise ValueError("base and pretrain exclude each other")
+        if self.sft and not (self.sft.base or self.base or self.pretrain):
+            raise ValueError("sft needs a section pretrain, or a base, such as `--set base=Qwen/Qwen3-0.6B`")
         if self.pretrain and max(self.pretrain.row, self.sft.row if self.sft else 0) > self.model.context:
             raise ValueError("a row is longer than model.context")
         if self.images and (self.tokenizer or self.pretrain or self.sft or self.embedder):
@@ -268,6 +286,7 @@ def _meant(location: tuple) -> str:
 
 
 def _sections() -> list[type[BaseModel]]:
-    training = [TokenizerSection, PhaseSection, PretrainSection, SftSection, LoraSection, EmbedderSection]
+    training = [TokenizerSection, PhaseSection, PretrainSection, SftSection, EmbedderSection]
+    parts = [LoraSection, FairnessSection, PrivacySection]
     alignments = [*alignment.SECTIONS, alignment.PreferenceSource]
-    return [Recipe, ModelSection, *training, SourceSpec, *alignments, ImagesSection, PictureSource]
+    return [Recipe, ModelSection, *training, *parts, SourceSpec, *alignments, ImagesSection, PictureSource]

@@ -18,6 +18,7 @@ from prompts.library import chat_template
 from serving.errors import UserError
 from training.corpus.sources import schemas_of
 from training.recipe import Dress
+from training.turns import answers_in
 
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 SPECIAL_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -43,6 +44,7 @@ class Renderer:
         self.template = _compile_jinja_template(template)
         # Our own template writes the turns after the system turn the same with and without it: it need not run again.
         self.ours = template == chat_template()
+        self.marked = GENERATION.search(template) is not None
         self._render = _render_with_assistant_indices
         self.special = _special_tokens(folder)
         self.added = tuple(token.content for token in self.tokenizer.get_added_tokens_decoder().values())
@@ -68,11 +70,15 @@ class Renderer:
             encoded.append(Document(prefix, ids, counted))
         return encoded
 
-    def exchange(self, prompt: list[dict], answer: dict) -> tuple[str, str]:
-        """What the model reads before it answers, and the answer as it would write it, its end token included."""
-        messages, tools = self.dressed({"messages": prompt})
-        before, _ = self._render(self.template, messages, tools, None, True, **self.special)
+    def exchange(self, prompt: list[dict], answer: dict, tools: list | None = None) -> tuple[str, str]:
+        """What the model reads before it answers, and the answer as it would write it, its end token included.
+
+        `tools`: what it was offered, where that is not what the dress says.
+        """
+        document = {"messages": prompt} if tools is None else {"messages": prompt, "tools": tools}
+        messages, tools = self.dressed(document)
         whole, _ = self._rendered([*messages, answer], tools)
+        before = self._write(messages, tools, True)
         if not whole.startswith(before):
             raise UserError("The chat template writes a prompt otherwise when an answer follows: it cannot be trained.")
         return before, whole.removeprefix(before).rstrip("\n")
@@ -109,7 +115,23 @@ class Renderer:
         return self._known_tools[key]
 
     def _rendered(self, messages: list[dict], tools: list[dict] | None) -> tuple[str, list[tuple[int, int]]]:
-        return self._render(self.template, messages, tools, None, False, **self.special)
+        """A conversation as text, and the spans that the assistant says. Raises `UserError` if it cannot be written."""
+        try:
+            text, spans = self._told(messages, tools)
+        except jinja2.TemplateError as error:
+            raise _not_written(str(error)) from None
+        called = [call["function"]["name"] for message in messages for call in message.get("tool_calls") or ()]
+        if not self.ours and any(name not in text for name in called):
+            raise _not_written("it leaves tool calls out")
+        return text, spans
+
+    def _told(self, messages: list[dict], tools: list[dict] | None) -> tuple[str, list[tuple[int, int]]]:
+        if self.marked:
+            return self._render(self.template, messages, tools, None, False, **self.special)
+        return answers_in(self._write, messages, tools)
+
+    def _write(self, messages: list[dict], tools: list[dict] | None, ask: bool) -> str:
+        return self._render(self.template, messages, tools, None, ask, **self.special)[0]
 
     def _prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
         """The system turn alone, as text and ids; empty when the template refuses to write it alone.
@@ -123,7 +145,7 @@ class Renderer:
 
     def _encoded_prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
         try:
-            text, _ = self._rendered(system, tools)
+            text = self._write(system, tools, False)
         except jinja2.TemplateError:
             return "", ()
         return text, tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
@@ -152,6 +174,13 @@ def marks_answers(folder: Path) -> bool:
     """Whether the folder's chat template marks what the assistant says."""
     template = chat_template_of(folder)
     return template is not None and GENERATION.search(template) is not None
+
+
+def _not_written(why: str) -> UserError:
+    return UserError(
+        f"The model's chat template cannot write a conversation of the sources ({why.rstrip('.')}): leave out what it "
+        "does not know, with `persona: null`, `tools: []` or other sources, or use a base with another template."
+    )
 
 
 def _special_tokens(folder: Path) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from training.budget import Budget, parse_budget
+from training.corpus.spec import check_axes
 
 
 class Section(BaseModel):
@@ -21,11 +22,58 @@ class LoraSection(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: str | list[str] = "all-linear"
     dora: bool = Field(default=False, description="sizes and directions apart (Liu et al. 2024, arXiv:2402.09353)")
+    quantised: Literal["nf4"] | None = Field(
+        default=None, description="hold the frozen weights in 4 bits (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)"
+    )
+    merge: bool = Field(
+        default=True, description="work them into the weights; false: leave an adapter, served beside its base"
+    )
+
+    @model_validator(mode="after")
+    def _servable(self) -> "LoraSection":
+        if self.dora and not self.merge:
+            raise ValueError("no engine serves an adapter of DoRA: leave out dora, or merge: false")
+        return self
 
 
 def lora_flag(value: Any) -> Any:
     """`lora: true` takes the defaults."""
     return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+
+
+class PrivacySection(Section):
+    """DP-SGD (Abadi et al. 2016, arXiv:1607.00133): how little any single document may change the result.
+
+    Either what may be spent in all (`epsilon`) or how much noise there is, and the other follows.
+    """
+
+    epsilon: float | None = Field(default=None, gt=0)
+    noise: float | None = Field(default=None, gt=0, description="its standard deviation, over clip")
+    clip: float = Field(default=1.0, gt=0, description="the largest norm that the gradient of a document may have")
+    delta: float | None = Field(default=None, gt=0, lt=1, description="default: a tenth of one over the documents")
+
+    @model_validator(mode="after")
+    def _either(self) -> "PrivacySection":
+        if (self.epsilon is None) == (self.noise is None):
+            raise ValueError("name either epsilon or noise")
+        return self
+
+
+class FairnessSection(Section):
+    """A loss term on pairs of documents that differ in nothing but the group (counterfactual logit pairing).
+
+    Garg et al. 2019, arXiv:1809.10610. The pairs are made of the documents of the stage that name a group.
+    """
+
+    axes: list[str] = Field(min_length=1, description="gender, religion ...: the axes of prompts/probes/swaps.yaml")
+    weight: float = Field(default=1.0, gt=0, description="of the squared difference of the answers' likelihoods")
+    batch: int = Field(default=8, ge=1, description="pairs of one optimizer step, of each process")
+    pairs: int = Field(default=2000, ge=1, description="at most")
+
+    @field_validator("axes")
+    @classmethod
+    def _known_axes(cls, axes: list[str]) -> list[str]:
+        return check_axes(axes)
 
 
 class OptimizedSection(Section):

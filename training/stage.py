@@ -12,8 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from serving.adapters import check_adapter
 from serving.home import home
-from serving.model_folder import Lineage, Source, check_model_folder, finish_model_folder, folder_digest
+from serving.hub import local_folder
+from serving.model_folder import Lineage, Source, check_model_folder, finish_model_folder, folder_digest, is_adapter
 from training.checkpoints import write_whole
 from training.job import Job, Result
 from training.launch import Layout, layout_for, run_ranks
@@ -24,17 +26,20 @@ SAMPLED_STEPS = 24
 
 
 class Stage(ABC):
-    """One stage of one recipe. `parent` is what it starts from: a folder, for fine-tuning perhaps a Hugging Face id."""
+    """One stage of one recipe. `parent` is what it starts from: a folder, for fine-tuning perhaps a Hugging Face id.
+
+    It works in `folder` and makes `output`, which are the recipe's own unless they are given.
+    """
 
     name: ClassVar[str]
     module: ClassVar[str]
     """What its ranks run."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, folder: Path | None = None, output: Path | None = None) -> None:
         self.recipe = recipe
         self.section = getattr(recipe, self.name)
-        self.folder = home() / "runs" / recipe.name / self.name
-        self.output = self.output_of(recipe)
+        self.folder = folder or home() / "runs" / recipe.name / self.name
+        self.output = output or self.output_of(recipe)
         self.parent = self.find_parent()
         self.inputs = {
             "section": self.section.model_dump(mode="json"),
@@ -60,7 +65,10 @@ class Stage(ABC):
 
     def check(self, folder: Path) -> None:
         """Raise `ModelFolderError` when the result cannot be used."""
-        check_model_folder(folder)
+        if is_adapter(folder):
+            check_adapter(folder, local_folder(self.parent, chat=False))
+        else:
+            check_model_folder(folder)
 
     def run(self) -> Path:
         """Do what is still to be done; returns the folder of the result."""

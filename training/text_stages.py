@@ -16,14 +16,15 @@ from serving.model_folder import Lineage, Source, check_model_folder, resolve_mo
 from training.checkpoints import write_whole
 from training.corpus.sources import SourceReport, SourceSpec, locate
 from training.job import EmbedderJob, EmbedderResult
-from training.launch import Layout, cores, run_ranks
+from training.launch import Layout, cores, layout_for, run_ranks
 from training.progress import LiveLine
 from training.recipe import Recipe
-from training.rendering import marks_answers
+from training.rendering import Renderer, marks_answers
 from training.shape import parameters_of, shape_of
 from training.stage import Stage, TrainerStage, sha256
 from training.tokenizer import train_tokenizer
 from training.tokens import StreamReport, write_rows
+from training.units import write_documents, write_pairs
 
 ALMANAC = SourceSpec(name="almanac", kind="text")
 COMPILED_FROM_S = 240
@@ -162,17 +163,37 @@ class PretrainStage(PackedStage):
 class SftStage(PackedStage):
     """A model that converses."""
 
-    name, module, before = "sft", "training.finetune", PretrainStage
+    name, before = "sft", PretrainStage
+
+    @property
+    def module(self) -> str:
+        return "training.private" if self.section.privacy else "training.finetune"
 
     @classmethod
     def output_of(cls, recipe: Recipe) -> Path:
         return home() / "models" / recipe.name
 
+    def layout(self) -> Layout:
+        """With privacy one process: the noise is added to the gradients of all documents at once."""
+        processes = 1 if self.section.privacy else self.section.processes
+        return layout_for(self.section.rows_per_batch, self.parameters(), processes)
+
+    def write_data(self, steps: int, name: str) -> None:
+        section, folder = self.section, self.folder / name
+        super().write_data(0 if section.privacy else steps, name)
+        if section.privacy:
+            self.reports = [write_documents(section, self._renderer(), self.recipe.seed, folder / "training")]
+        if section.fairness:
+            write_pairs(section, self._renderer(), self.recipe.seed, folder / "pairs")
+
+    def _renderer(self) -> Renderer:
+        return Renderer(self.tokenizer, self.recipe.dress(self.section))
+
     def model_inputs(self) -> str:
         return self.recipe.model.saved_as
 
     def find_parent(self) -> str:
-        return parent_or_grown(self.section.base, self.before, self.recipe)
+        return parent_or_grown(self.section.base or self.recipe.base, self.before, self.recipe)
 
     @property
     def base(self) -> str:
@@ -182,6 +203,11 @@ class SftStage(PackedStage):
         """A model on the Hugging Face hub counts as large."""
         weights = [file.stat().st_size for file in Path(self.parent).glob("*.safetensors")]
         return sum(weights) // 4 or 10**9
+
+    def compiled(self, layout: Layout) -> bool:
+        """Layers in 4 bits run as they are, and those whose gradients are looked at document by document."""
+        section = self.section
+        return super().compiled(layout) and not (section.privacy or (section.lora and section.lora.quantised))
 
 
 def parent_or_grown(base: str | None, stage: type[Stage], recipe: Recipe) -> str:
@@ -207,7 +233,8 @@ def trainable_tokenizer(stage: Stage) -> Path:
         return own
     folder = stage.folder / "tokenizer"
     job = stage.folder / "tokenizer.json"
-    write_whole(job, json.dumps({"model": stage.parent, "folder": str(folder)}))
+    keep = bool(stage.section.lora and not stage.section.lora.merge)
+    write_whole(job, json.dumps({"model": stage.parent, "folder": str(folder), "keep": keep}))
     run_ranks("training.foreign", job, Layout("cpu", 1, 1))
     return folder
 

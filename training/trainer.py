@@ -1,5 +1,6 @@
 """What every stage on transformers' Trainer shares: optimizer, schedule, whole checkpoints, the live line."""
 
+import json
 import math
 import os
 import sys
@@ -15,7 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
 from serving.errors import UserError
-from training.checkpoints import latest_whole, mark_whole, seconds_so_far
+from training.checkpoints import latest_whole, mark_whole, seconds_so_far, write_whole
 from training.hardware import autocasts, peak_flops
 from training.job import Job, Result
 from training.optimizers import build_optimizer, warmup_stable_decay
@@ -173,7 +174,7 @@ def training_arguments(job: Job) -> dict:
 def run(trainer: Trainer, job: Job, flops: float = 0.0) -> Result:
     """Train from the last whole checkpoint, or from the start; returns what is known about it afterwards.
 
-    `flops` as in `ProgressCallback`.
+    What was logged is kept as `curves.json`. `flops` as in `ProgressCallback`.
     """
     silence()
     trainer.remove_callback(PrinterCallback)
@@ -182,6 +183,8 @@ def run(trainer: Trainer, job: Job, flops: float = 0.0) -> Result:
     trainer.progress = ProgressCallback(job, flops, before)
     trainer.add_callback(trainer.progress)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if is_first_rank() and not job.measuring:
+        write_whole(job.folder / "curves.json", json.dumps(curves(trainer.state.log_history)))
     progress = trainer.progress
     return Result(
         per_second=progress.per_second(trainer.state.global_step),
@@ -200,6 +203,16 @@ def latest_whole_everywhere(job: Job) -> Path | None:
     box = [found]
     dist.broadcast_object_list(box)
     return box[0]
+
+
+def curves(history: list[dict]) -> dict[str, list[tuple[int, float]]]:
+    """Every number that a trainer logged, by name: (step, value)."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for entry in history:
+        for name, value in entry.items():
+            if name not in ("step", "epoch") and isinstance(value, int | float):
+                found.setdefault(name, []).append((entry["step"], value))
+    return found
 
 
 def last_losses(trainer: Trainer) -> dict[str, float]:

@@ -40,7 +40,7 @@ def bits_per_byte(model: PreTrainedModel, rows: PackedRows, tokenizer: Path, bat
 
 def _nats_and_bytes(model: PreTrainedModel, rows: list, sizes: torch.Tensor, autocast: bool) -> torch.Tensor:
     inputs = {name: tensor.to(model.device) for name, tensor in collate(rows).items()}
-    mask = document_mask(inputs["segments"], torch.bfloat16 if autocast else torch.float32)
+    mask = document_mask(inputs["segments"], torch.bfloat16 if autocast else model.dtype)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
         logits = model(
             input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], attention_mask=mask, use_cache=False

@@ -43,10 +43,16 @@ def choice_of_personas(state: State) -> tuple[Persona, ...]:
 
 def check(state: State, model: str | None, chosen: str | None) -> None:
     """Raise `ApiError` unless these can be chosen for a conversation; None is always a choice."""
-    if model is not None and kinds(state).get(model) not in ("assistant", "raw", "adapter"):
+    if model is not None and kinds(state).get(name_now(state, model)) not in ("assistant", "raw", "adapter"):
         raise unknown_model(model)
     if chosen is not None and chosen not in [persona.id for persona in choice_of_personas(state)]:
         raise ApiError(400, "There is no such persona here.", param="persona", code="invalid_value")
+
+
+def name_now(state: State, model: str) -> str:
+    """The name of the model that answers where `model` is asked for: another one may have been promoted meanwhile."""
+    engine = state.upstream.engine
+    return engine.model_name if model in engine.also_called else model
 
 
 def model_version(state: State, model: str) -> str | None:

@@ -142,7 +142,8 @@ async def _answer(
         tools=is_agent and settings.get("tools") is not False,
     )
     telling = request.app.state.agent.answer(wish)
-    return await _begin(request, conversation.id, path[-1].id, telling, conversation.model, conversation.persona)
+    model = offer.name_now(request.app.state, conversation.model)
+    return await _begin(request, conversation.id, path[-1].id, telling, model, conversation.persona)
 
 
 async def _begin(

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from serving.api import completions, embeddings, errors, health, metrics, models, people
+from serving.api import completions, embeddings, errors, health, metrics, models, people, promotions
 from serving.api.images import routes as image_routes
 from serving.api.images.prompt_check import load_check
 from serving.api.openapi import document
@@ -50,13 +50,13 @@ def build_api(
     app.state.internal_key = secrets.token_urlsafe(32)
     app.state.max_body_bytes = settings.max_body_bytes
     app.state.metrics = Metrics({"text": engine} | ({"images": images} if images else {}))
+    app.state.changeover = None
     app.state.database = open_database(settings)
     app.state.upstream = Upstream(engine, key.get_secret_value() if key else None)
     app.state.models = models.Models()
-    app.state.models.add_model(engine.model_name, app.state.upstream)
-    for adapter in engine.adapters:
-        app.state.models.add_model(adapter, app.state.upstream, parent=engine.model_name)
-    app.state.embeddings = make_embedding_engine(settings.embedding_model, engine.model_name)
+    app.state.models.set_engine(engine, app.state.upstream)
+    names = [engine.model_name, *engine.also_called]
+    app.state.embeddings = make_embedding_engine(settings.embedding_model, names)
     if app.state.embeddings:
         app.state.models.add_model(app.state.embeddings.model_name, embeddings.refuse_text)
     app.state.images = images
@@ -67,10 +67,18 @@ def build_api(
         app.state.models.add_model(images.model_name, image_routes.refuse_text)
     errors.install(app)
     people.install(app, settings)
-    for family in (document, completions, response_routes, embeddings, image_routes, models, health, metrics):
+    texts = (document, completions, response_routes, embeddings)
+    for family in (*texts, image_routes, models, promotions, health, metrics):
         app.include_router(family.router)
     added = [extension(app) for extension in extensions]
     return app
+
+
+def exchange_engine(app: FastAPI, engine: Engine) -> None:
+    """Have new requests answered by `engine`; those that have begun stay with the one before."""
+    app.state.upstream.exchange(engine)
+    app.state.metrics.engines["text"] = engine
+    app.state.models.set_engine(engine, app.state.upstream)
 
 
 def own_url(settings: ServingSettings) -> str:

@@ -18,7 +18,14 @@ OPEN_PATHS = re.compile(rf"/health|/ready|/login|/static(/[\w-][\w.-]*)+|{store.
 # What makes an engine work, and so counts as a request of the key's.
 METERED = re.compile(r"/v1/.*|/api/conversations/[^/]+/turns|/api/messages/[^/]+/(regenerate|draw-again)", re.DOTALL)
 # Paths by the scope that a key needs for them, the first that fits; None: any key will do.
-SCOPES = (("/metrics", "admin"), ("/v1/images", "images"), ("/v1/models", None), ("/api/usage", None), ("", "chat"))
+SCOPES = (
+    ("/metrics", "admin"),
+    ("/api/promotions", "admin"),
+    ("/v1/images", "images"),
+    ("/v1/models", None),
+    ("/api/usage", None),
+    ("", "chat"),
+)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_HEADER_BYTES = 32 * 1024
 

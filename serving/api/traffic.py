@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.errors import internal_error, shutting_down
 from serving.api.stream import DONE
+from serving.engine import Engine
 from serving.logs import log
 from serving.metrics import OTHER, Metrics
 
@@ -32,8 +33,8 @@ class Traffic:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, internal_key: str, log_contents: bool = False) -> None:
         self.app = app
-        self.running = 0
         self.draining = False
+        self._exchanges: set[Exchange] = set()
         self._metrics, self._log_contents = metrics, log_contents
         self._internal = f"Bearer {internal_key}".encode()
         metrics.running(lambda: self.running)
@@ -43,15 +44,24 @@ class Traffic:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         exchange = Exchange(scope, receive, send, self._log_contents)
-        self.running += 1
+        self._exchanges.add(exchange)
         try:
             if self._refuses(scope):
                 await shutting_down().response()(scope, receive, exchange.send)
             else:
                 await self._answer(exchange)
         finally:
-            self.running -= 1
+            self._exchanges.remove(exchange)
             self._note(exchange)
+
+    @property
+    def running(self) -> int:
+        """Requests being answered."""
+        return len(self._exchanges)
+
+    def answering(self, engine: Engine) -> int:
+        """Requests being answered by `engine`."""
+        return sum(exchange.scope["state"].get("engine") is engine for exchange in list(self._exchanges))
 
     def drain(self, seconds: float, hurry: Event) -> None:
         """Let in nobody new and wait for those being answered, until `hurry` at the longest. Blocks."""

@@ -1,5 +1,6 @@
 """The handler of the engine's own model: hands requests to vLLM and its answers back, byte for byte where right."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -8,7 +9,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 from fastapi.responses import Response
 
-from serving.access import identity
+from serving.access import INTERNAL, identity
 from serving.api.charge import charge
 from serving.api.disconnect import while_connected
 from serving.api.errors import ApiError, engine_unavailable, from_engine
@@ -21,13 +22,18 @@ CONTEXT_ERROR = re.compile(r"(?:maximum context length is|max_model_len=)\s*(\d+
 # vLLM closes idle connections after 5 s; a connection must not be reused just then.
 KEEP_ALIVE_S = 3.0
 PROBE_S = 2.0
+POLL_S = 0.1
 
 
 class Upstream:
-    """One engine over HTTP. Use as an async context manager, inside the event loop that serves."""
+    """The text engine over HTTP. Use as an async context manager, inside the event loop that serves.
+
+    A request that has begun stays with the engine that it began with, which `Traffic.answering` can tell.
+    """
 
     def __init__(self, engine: Engine, key: str | None = None) -> None:
         self.engine = engine
+        self._exchanged = False
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._session: aiohttp.ClientSession | None = None
 
@@ -45,13 +51,19 @@ class Upstream:
 
     async def __call__(self, request: ModelRequest) -> Response:
         """Answer a request. Raises `ApiError` with what the engine refuses; 503 when there is no engine."""
+        await self._taken_over(request)
         self._require_ready()
+        request.http.scope["state"]["engine"] = self.engine
         try:
             if request.body.get("stream"):
                 return await self._ask(request)  # begins at once, and then sees a client that goes
             return await while_connected(request.http, self._ask(request))
         except aiohttp.ClientError:
             raise engine_unavailable("its engine stopped answering") from None
+
+    def exchange(self, engine: Engine) -> None:
+        """Have new requests answered by another engine."""
+        self.engine, self._exchanged = engine, True
 
     async def health(self) -> None:
         """Raise `ApiError` 503 with the reason unless the engine answers."""
@@ -65,12 +77,17 @@ class Upstream:
             pass
         raise engine_unavailable("its engine does not answer")
 
+    async def _taken_over(self, request: ModelRequest) -> None:
+        """Wait for an engine that takes over where a turn of the assistant asks, which has begun; others may retry."""
+        while self._exchanged and self.engine.state.name == "starting" and identity(request.http) is INTERNAL:
+            await asyncio.sleep(POLL_S)
+
     def _require_ready(self) -> None:
         if self.engine.state.name != "ready":
             raise engine_unavailable(self.engine.state.reason)
 
     async def _ask(self, request: ModelRequest) -> Response:
-        answer = await self._session.post(f"{self.engine.base_url}/{request.endpoint}", data=_for_engine(request))
+        answer = await self._session.post(f"{_base_url(request)}/{request.endpoint}", data=_for_engine(request))
         if answer.status == 200 and answer.content_type == "text/event-stream":
             return EventStream(self._frames(answer, request))
         async with answer:
@@ -120,9 +137,14 @@ class Upstream:
         fields = {"model", prompt, "tools", "chat_template_kwargs", "add_special_tokens"}
         if isinstance(request.body[prompt], list) and prompt == "prompt":
             return None
-        url = self.engine.base_url.removesuffix("/v1") + "/tokenize"
+        url = _base_url(request).removesuffix("/v1") + "/tokenize"
         async with self._session.post(url, json={k: v for k, v in request.body.items() if k in fields}) as answer:
             return (await answer.json())["count"] if answer.status == 200 else None
+
+
+def _base_url(request: ModelRequest) -> str:
+    """Where the engine is that the request began with; a restarted one is somewhere else."""
+    return request.http.scope["state"]["engine"].base_url
 
 
 def _for_engine(request: ModelRequest) -> bytes:

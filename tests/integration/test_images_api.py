@@ -39,7 +39,9 @@ def drawing(session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = write_tiny_pipeline(tmp_path_factory.mktemp("models") / "tiny-pixels", "PixelPipeline")
     settings = read_settings(image_queue=1)
     starting = EngineState("starting", "")
-    words = SimpleNamespace(base_url="http://127.0.0.1:9/v1", model_name="words", adapters=(), state=starting)
+    words = SimpleNamespace(
+        base_url="http://127.0.0.1:9/v1", model_name="words", adapters=(), also_called=(), state=starting
+    )
     with (
         ImageEngine(str(folder), queue=settings.image_queue) as engine,
         socket.create_server(("127.0.0.1", 0)) as claimed,

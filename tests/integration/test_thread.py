@@ -1,9 +1,11 @@
 """The thread through the house, to which every issue adds some.
 
-Grow -> serve -> ask -> examine -> compare -> gate -> report; have a picture drawn, press a thumb, export the opinion.
+Grow -> serve -> ask -> examine -> compare -> gate -> report; have a picture drawn, press a thumb, export the opinion,
+learn from it, examine what has learnt, and serve it.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from assistant.service import extension
 from serving.engine import free_port
@@ -25,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def homegrown(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in the session's home."""
+    """Run the command line in the home of the moment."""
     return subprocess.run(
         [sys.executable, str(ROOT / "homegrown.py"), *arguments],
         cwd=ROOT,
@@ -123,14 +126,29 @@ def artist(session_home: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def house(taught_model: Path, artist: Path) -> Iterator[Api]:
-    """The assistant with a text model that calls its tools, and the grown image model."""
-    settings = read_settings(port=free_port(), dtype="float32", image_model=artist.name)
-    with serving(settings, str(taught_model), [extension]) as (url, engine):
-        engine.wait_ready()
-        with Api(url, engine).client(max_retries=60) as client:  # the image engine starts after the text engine
-            client.images.generate(prompt="a circle", size="64x64")
-        yield Api(url, engine)
+def house(taught_model: Path, artist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The assistant with a text model that calls its tools, and the grown image model.
+
+    From now on in a home of its own, where another model can be promoted.
+    """
+    home = tmp_path_factory.mktemp("house")
+    shutil.copytree(taught_model, home / "models" / "almanac")
+    shutil.copytree(artist, home / "models" / artist.name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOMEGROWN_HOME", str(home))
+        settings = read_settings(port=free_port(), dtype="float32", image_model=artist.name)
+        with serving(settings, None, [extension]) as (url, engine):
+            engine.wait_ready()
+            with Api(url, engine).client(max_retries=60) as client:  # the image engine starts after the text engine
+                client.images.generate(prompt="a circle", size="64x64")
+            yield Api(url, engine)
+
+
+@pytest.fixture
+def page(house: Api) -> Iterator[httpx.Client]:
+    """What the page sends with."""
+    with httpx.Client(base_url=house.url, headers={"X-Homegrown": "1"}, timeout=120) as page:
+        yield page
 
 
 def test_an_image_model_is_grown(artist: Path):
@@ -141,30 +159,54 @@ def test_an_image_model_is_grown(artist: Path):
 
 def test_it_draws_beside_the_text_model(house: Api, tmp_path: Path):
     with house.client() as client:
-        assert {model.id for model in client.models.list()} >= {"taught", "images-tiny", "assistant"}
+        assert {model.id for model in client.models.list()} >= {"almanac", "images-tiny", "assistant"}
         drawn = client.images.generate(prompt="a red circle", size="256x256")
     assert (drawn.size, drawn.native_size, drawn.resampled) == ("256x256", "32x32", True)
     (tmp_path / "circle.png").write_bytes(httpx.get(drawn.data[0].url).content)
     is_ours(tmp_path / "circle.png", "a red circle")
 
 
-def test_the_assistant_has_it_drawn_and_what_people_think_is_exported(house: Api, tmp_path: Path):
-    with httpx.Client(base_url=house.url, headers={"X-Homegrown": "1"}, timeout=120) as page:
-        conversation = page.post("/api/conversations", json={}).json()
-        asked = page.post(f"/api/conversations/{conversation['id']}/turns", json={"content": "Draw a red circle."})
-        answer = told_at_last(page.get(f"/api/messages/{asked.json()['assistant']['id']}/events").text)
-        assert (answer["state"], answer["content"]) == ("done", "Here it is.")
-        [picture] = answer["steps"][0]["pictures"]
-        (tmp_path / "circle.png").write_bytes(page.get(picture["url"]).content)
-        thumb = {"thumb": -1, "correction": "Here is a red circle.", "consent": True}
-        page.post(f"/api/messages/{answer['id']}/feedback", json=thumb).raise_for_status()
+def test_what_the_assistant_has_drawn_and_what_is_thought_of_it_makes_another_model(page: httpx.Client, tmp_path: Path):
+    answer = answered(page, "Draw a red circle.")
+    assert (answer["state"], answer["content"]) == ("done", "Here it is.")
+    [picture] = answer["steps"][0]["pictures"]
+    (tmp_path / "circle.png").write_bytes(page.get(picture["url"]).content)
     is_ours(tmp_path / "circle.png", "a red circle")
+    thumb = {"thumb": -1, "correction": "Here is a red circle.", "consent": True}
+    page.post(f"/api/messages/{answer['id']}/feedback", json=thumb).raise_for_status()
     exported = homegrown("feedback", "export", "--only-consented", "--output", str(tmp_path / "learnt"))
     assert exported.returncode == 0, exported.stderr
-    pairs = map(json.loads, (tmp_path / "learnt" / "preference.jsonl").read_text().splitlines())
-    [pair] = [pair for pair in pairs if pair["chosen"][-1]["content"] == "Here is a red circle."]
+    [pair] = map(json.loads, (tmp_path / "learnt" / "preference.jsonl").read_text().splitlines())
     assert {"role": "user", "content": "Draw a red circle."} in pair["prompt"]
-    assert pair["rejected"][-1]["content"] == "Here it is."
+    assert (pair["chosen"][-1]["content"], pair["rejected"][-1]["content"]) == ("Here is a red circle.", "Here it is.")
+
+    refused = homegrown("improve", *a_few_steps(tmp_path, "said.right_option <= -0.5"))
+    assert refused.returncode == 1, refused.stderr
+    assert "almanac goes on serving" in refused.stderr
+    assert page.get("/api/promotions").json()["model"] == "almanac"
+    improved = homegrown("improve", *a_few_steps(tmp_path, "said.right_option >= -0.5"))
+    assert improved.returncode == 0, improved.stderr
+    assert page.get("/api/promotions").json()["model"] == "almanac-improved-1"
+    assert answered(page, "Draw a red circle.")["state"] == "done"
+
+
+def a_few_steps(folder: Path, rule: str) -> list[str]:
+    """Options of `homegrown improve`: a little training, and questions that are decided without an engine."""
+    rows = [{"id": str(n), "question": f"Say {n}.", "choices": ["yes", "no!"], "answer": 0} for n in range(20)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"name": "said", "data": "rows.jsonl", "kind": "choose", "scores": ["right_option"]}
+    (folder / "suite.yaml").write_text(yaml.safe_dump({"name": "said", "tasks": [task]}))
+    (folder / "rules.yaml").write_text(yaml.safe_dump({"rules": [rule]}))
+    dials = ("batch=2", "budget=8 examples", "held_out=0", "answer_tokens=96")
+    chosen = ["--suite", str(folder / "suite.yaml"), "--gate", str(folder / "rules.yaml")]
+    return [*chosen, *(word for dial in dials for word in ("--set", f"dpo.{dial}"))]
+
+
+def answered(page: httpx.Client, question: str) -> dict:
+    """The assistant's message at the end of a new conversation."""
+    conversation = page.post("/api/conversations", json={}).json()
+    asked = page.post(f"/api/conversations/{conversation['id']}/turns", json={"content": question})
+    return told_at_last(page.get(f"/api/messages/{asked.json()['assistant']['id']}/events").text)
 
 
 def told_at_last(events: str) -> dict:

@@ -1,8 +1,8 @@
 """Reads examples of what is preferred, checks them, and writes them as the texts that a stage's ranks train on.
 
 Files are JSONL in TRL's shapes, prompts and answers as text or as messages: `{"prompt", "chosen", "rejected"}`, or
-`{"prompt", "completion", "label"}` for single answers. Rows of either kind may have a "sample" with "scores": what the
-named scores of `eval.scores` need to judge other answers to the same prompt.
+`{"prompt", "completion", "label"}` for single answers. Rows of either kind may have the "tools" that were offered, and
+a "sample" with "scores": what the named scores of `eval.scores` need to judge other answers to the same prompt.
 """
 
 import json
@@ -62,7 +62,7 @@ class Examples:
             )
         self._check_labels(examples)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, part in (("held_out", examples[:kept]), ("training", examples[kept:])):
+        for name, part in (("held_out", examples[:kept]), ("training", list(map(_with_noise, examples[kept:])))):
             lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in part)
             (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
         return Written(len(examples) - kept, kept)
@@ -107,15 +107,16 @@ class Examples:
         if row.data is None:
             raise Unusable(row.problem)
         data = _in_shape(row.data, self.shape, rng)
-        prompt, answers = _messages(data.get("prompt")), {side: _answer(data.get(side)) for side in SIDES[self.shape]}
+        prompt, answers = _parted(messages_of(data.get("prompt")), {s: _said(data.get(s)) for s in SIDES[self.shape]})
         if self.shape == "preference" and answers["chosen"] == answers["rejected"]:
             raise Unusable("pairs whose two answers are the same")
-        texts = {side: self.renderer.exchange(prompt, answer) for side, answer in answers.items()}
-        before = next(iter(texts.values()))[0] if texts else self.renderer.exchange(prompt, _answer("."))[0]
+        tools = data.get("tools")
+        texts = {side: self.renderer.exchange(prompt, answer, tools) for side, answer in answers.items()}
+        before = next(iter(texts.values()))[0] if texts else self.renderer.exchange(prompt, *_said("."), tools)[0]
         example: dict[str, Any] = {"prompt": before} | {side: answer for side, (_, answer) in texts.items()}
         self._check_length(example)
-        if self.shape == "preference" and rng.random() < spec.noise:
-            example["chosen"], example["rejected"] = example["rejected"], example["chosen"]
+        if self.shape == "preference":
+            example["noisy"] = rng.random() < spec.noise
         if self.shape == "thumb":
             example["label"] = data["label"]
         return example | {"sample": json.dumps(data.get("sample") or {}), "scores": list(data.get("scores") or ())}
@@ -141,6 +142,13 @@ class Examples:
         return f" ({reasons})" if reasons else ""
 
 
+def _with_noise(example: dict) -> dict:
+    """The example to learn from: a noisy one has its sides exchanged. What is held out tells the truth."""
+    if not example.get("noisy"):
+        return example
+    return example | {"chosen": example["rejected"], "rejected": example["chosen"]}
+
+
 def _in_shape(data: dict, shape: str, rng: random.Random) -> dict:
     """A pair as a single answer, good or bad as chance has it; everything else as it is."""
     if shape != "thumb" or "completion" in data:
@@ -149,7 +157,8 @@ def _in_shape(data: dict, shape: str, rng: random.Random) -> dict:
     return data | {"completion": data.get("chosen" if label else "rejected"), "label": label}
 
 
-def _messages(prompt: Any) -> list[dict]:
+def messages_of(prompt: Any) -> list[dict]:
+    """A prompt, given as text or as messages, as messages. Raises `Unusable` where there is none."""
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise Unusable("rows without a prompt")
@@ -158,8 +167,36 @@ def _messages(prompt: Any) -> list[dict]:
     return messages
 
 
-def _answer(answer: Any) -> dict:
-    message = answer[-1] if isinstance(answer, list) and answer else {"role": "assistant", "content": answer}
-    if not isinstance(message, dict) or not (message.get("content") or message.get("tool_calls")):
+def _said(answer: Any) -> list[dict]:
+    """An answer, given as text or as messages with the calls before it, as messages."""
+    messages = answer if isinstance(answer, list) and answer else [{"role": "assistant", "content": answer}]
+    if not all(isinstance(message, dict) for message in messages):
         raise Unusable("rows without an answer")
-    return message
+    if not (messages[-1].get("content") or messages[-1].get("tool_calls")):
+        raise Unusable("rows without an answer")
+    return messages
+
+
+def _parted(prompt: list[dict], answers: dict[str, list[dict]]) -> tuple[list[dict], dict[str, dict]]:
+    """The prompt with all that the answers have in common, and of each the message in which they part.
+
+    What follows such a message cannot be compared: it answers another call. Of a single answer it is the last one.
+    """
+    said = list(answers.values())
+    if not said:
+        return prompt, {}
+    shared = len(said[0]) - 1 if len(said) == 1 else _shared(*said)
+    if any(messages[shared].get("role") == "tool" for messages in said):
+        raise Unusable("pairs that part at what a tool returned")
+    return [*prompt, *said[0][:shared]], {side: messages[shared] for side, messages in answers.items()}
+
+
+def _shared(one: list[dict], other: list[dict]) -> int:
+    """How many messages two answers begin with alike, their last ones left out; ids of calls do not count."""
+    pairs = zip(one[:-1], other[:-1], strict=False)
+    return next((place for place, (a, b) in enumerate(pairs) if _told(a) != _told(b)), min(len(one), len(other)) - 1)
+
+
+def _told(message: dict) -> tuple:
+    calls = [call.get("function", call) for call in message.get("tool_calls") or []]
+    return message.get("role"), message.get("content") or "", calls

@@ -1,12 +1,15 @@
 """DPO and KTO: learning from answers that somebody else gave. The reference model is the folder they start from."""
 
+from functools import partial
 from pathlib import Path
 
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
-from training.adapters import lora_config
-from training.alignment.trainer import AlignedTraining, arguments, begin, examples, finish, make_fast, train
+from training.adapters import adapters_for, load_frozen
+from training.alignment.trainer import AlignedTraining, arguments, begin, examples, finish, make_fast
 from training.finetune import load_model
+from training.job import Job
+from training.trainer import run
 
 
 class DpoLearner(AlignedTraining, DPOTrainer):
@@ -31,18 +34,25 @@ def main(path: Path) -> None:
     section = job.section
     learner, config, columns = METHODS[job.stage]
     held_out = examples(job, "held_out", *columns)
+    load = partial(load_model, job.base, tokenizer)
+    model = make_fast(load_frozen(load, job), job)
     trainer = learner(
         job,
-        model=make_fast(load_model(job.base, tokenizer), job),
-        ref_model=None if section.lora else make_fast(load_model(job.base, tokenizer), job),
-        args=config(**arguments(job), beta=section.beta, max_length=section.context),
+        model=model,
+        ref_model=None if section.lora else make_fast(load(), job),
+        args=config(**arguments(job), **_losses(job), beta=section.beta, max_length=section.context),
         train_dataset=examples(job, "training", *columns),
         eval_dataset=held_out if len(held_out) else None,
         processing_class=tokenizer,
-        peft_config=lora_config(section.lora) if section.lora else None,
+        peft_config=adapters_for(model, job, tokenizer),
     )
-    result = train(trainer, job)
+    result = run(trainer, job)
     if len(held_out) and not job.measuring:
         measured = trainer.evaluate()
         result.metrics |= {ours: measured[theirs] for theirs, ours in MEASURES.items() if theirs in measured}
-    finish(job, trainer, result)
+    finish(job, trainer, result, load)
+
+
+def _losses(job: Job) -> dict:
+    weight = job.section.sft if job.stage == "dpo" else 0.0
+    return {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, weight]} if weight else {}

@@ -1,12 +1,15 @@
 """RLOO and GRPO: learning from rewards for one's own answers. The reference model is the folder they start from."""
 
+from functools import partial
 from pathlib import Path
 
+from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
-from training.adapters import lora_config
+from training.adapters import adapters_for, load_frozen
 from training.alignment.rewards import LearnedReward, ScoreReward
 from training.alignment.section import LEARNED
+from training.alignment.shared_prompts import answer, log_probabilities
 from training.alignment.trainer import (
     AlignedTraining,
     arguments,
@@ -14,24 +17,55 @@ from training.alignment.trainer import (
     examples,
     finish,
     make_fast,
-    train,
 )
 from training.alignment.watch import Watch
+from training.alignment.worthwhile import worthwhile
 from training.finetune import load_model
 from training.job import Job
-from training.trainer import is_first_rank, latest_whole_everywhere
+from training.trainer import is_first_rank, latest_whole_everywhere, run
 
 COLUMNS = ("prompt", "sample", "scores")
 LOGGED = ("reward", "kl", "entropy", "completions/mean_length")
 """What of the trainers' logs goes into the result: its mean over the last tenth of the steps."""
 
 
-class RlooLearner(AlignedTraining, RLOOTrainer):
+class OnlineLearner(AlignedTraining):
+    """The mixin: on a CPU prompts are read once for all answers to them."""
+
+    @property
+    def shares_prompts(self) -> bool:
+        return self.job.layout.device == "cpu" and not self.use_vllm
+
+    def answers(self, prompts: list[list[int]]) -> list[list[int]]:
+        """The token ids of one sampled answer to every prompt."""
+        tokenizer = self.processing_class
+        longest, ends = self.max_completion_length, (tokenizer.eos_token_id, tokenizer.pad_token_id)
+        with self.accelerator.autocast():
+            return answer(self.accelerator.unwrap_model(self.model), prompts, longest, *ends, self.temperature)
+
+    def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, *others, **more):
+        if not self.shares_prompts:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *others, **more
+            )
+        with self.accelerator.autocast():
+            return *log_probabilities(model, input_ids, attention_mask, logits_to_keep, self.temperature), None
+
+
+class RlooLearner(OnlineLearner, RLOOTrainer):
     """`RLOOTrainer` on our schedule."""
 
+    def _generate_single_turn(self, prompt_ids, *others):
+        return self.answers(prompt_ids) if self.shares_prompts else super()._generate_single_turn(prompt_ids, *others)
 
-class GrpoLearner(AlignedTraining, GRPOTrainer):
+
+class GrpoLearner(OnlineLearner, GRPOTrainer):
     """`GRPOTrainer` on our schedule."""
+
+    def _generate_single_turn(self, prompt_ids, *others):
+        if self.shares_prompts:
+            return self.answers(prompt_ids), None
+        return super()._generate_single_turn(prompt_ids, *others)
 
 
 METHODS = {"rloo": (RlooLearner, RLOOConfig), "grpo": (GrpoLearner, GRPOConfig)}
@@ -42,20 +76,31 @@ def main(path: Path) -> None:
     job, tokenizer = begin(path)
     section = job.section
     learner, config = METHODS[job.stage]
+    load = partial(load_model, job.base, tokenizer)
+    model = make_fast(load_frozen(load, job), job)
+    rewards = [
+        LearnedReward(job.reward_model, tokenizer) if name == LEARNED else ScoreReward(name, tokenizer)
+        for name in section.rewards
+    ]
+    settings = config(**_arguments(job))
+    rows = examples(job, "training", *COLUMNS)
+    if section.tried and not job.measuring:
+        scores = [reward for reward in rewards if isinstance(reward, ScoreReward)]
+        worthy = worthwhile(
+            section, model.to(settings.device), tokenizer, scores, list(rows), job.folder / "tried.json"
+        )
+        rows = Dataset.from_list(worthy)
     trainer = learner(
         job,
-        model=make_fast(load_model(job.base, tokenizer), job),
-        reward_funcs=[
-            LearnedReward(job.reward_model, tokenizer) if name == LEARNED else ScoreReward(name, tokenizer)
-            for name in section.rewards
-        ],
-        args=config(**_arguments(job)),
-        train_dataset=examples(job, "training", *COLUMNS),
+        model=model,
+        reward_funcs=rewards,
+        args=settings,
+        train_dataset=rows,
         processing_class=tokenizer,
-        peft_config=lora_config(section.lora) if section.lora else None,
+        peft_config=adapters_for(model, job, tokenizer),
     )
     watch = _watch(job, trainer) if section.quality and not job.measuring else None
-    result = train(trainer, job)
+    result = run(trainer, job)
     for name in LOGGED:
         values = [entry[name] for entry in trainer.state.log_history if name in entry]
         if last := values[-max(1, len(values) // 10) :]:
@@ -63,7 +108,7 @@ def main(path: Path) -> None:
     if watch and is_first_rank():
         watch.restore_best(trainer.accelerator.unwrap_model(trainer.model))
         result.metrics |= {"quality_before": watch.looks[0][1], "quality": watch.best}
-    finish(job, trainer, result)
+    finish(job, trainer, result, load)
 
 
 def _arguments(job: Job) -> dict:

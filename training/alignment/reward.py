@@ -2,14 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import ModelOutput
 from trl import RewardConfig, RewardTrainer
 
 from serving.errors import UserError
-from training.adapters import lora_config
+from training.adapters import adapters_for, load_frozen
+from training.alignment.shared_prompts import after_shared_beginning
 from training.alignment.trainer import (
     AlignedTraining,
     arguments,
@@ -18,39 +21,48 @@ from training.alignment.trainer import (
     finish,
     first_sentence,
     make_fast,
-    train,
 )
 from training.job import Job
+from training.trainer import run
 
 SCORED_AT_ONCE = 64
 
 
 class RewardLearner(AlignedTraining, RewardTrainer):
-    """`RewardTrainer` on our schedule."""
+    """`RewardTrainer` on our schedule; the system prompt that all examples begin with is read once a step."""
+
+    def compute_loss(self, model, inputs, *others, **more):
+        def read(input_ids: torch.Tensor, attention_mask: torch.Tensor, **_) -> ModelOutput:
+            return after_shared_beginning(model, input_ids, attention_mask)
+
+        return super().compute_loss(read, inputs, *others, **more)
 
 
 def main(path: Path) -> None:
     """Run one rank of the training that the job at `path` describes."""
     job, tokenizer = begin(path)
     section = job.section
+    load = partial(new_reward_model, job.base, tokenizer)
+    model = make_fast(load_frozen(load, job), job)
     trainer = RewardLearner(
         job,
-        model=make_fast(new_reward_model(job.base, tokenizer), job),
+        model=model,
         args=RewardConfig(**arguments(job), max_length=section.context, center_rewards_coefficient=section.centre),
         train_dataset=examples(job, "training", "prompt", "chosen", "rejected"),
         processing_class=tokenizer,
-        peft_config=lora_config(section.lora, "SEQ_CLS") if section.lora else None,
+        peft_config=adapters_for(model, job, tokenizer, "SEQ_CLS"),
     )
-    result = train(trainer, job)
+    result = run(trainer, job)
     if not job.measuring:
         result.metrics |= accuracies(trainer.model, tokenizer, job)
-    finish(job, trainer, result)
+    finish(job, trainer, result, load)
 
 
-def new_reward_model(base: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """The model in float32 with a new head of one number, read at the last token."""
+def new_reward_model(base: str, tokenizer: PreTrainedTokenizerBase, **options) -> PreTrainedModel:
+    """The model with a new head of one number, read at the last token; `options` as in `load_model`."""
+    options = {"dtype": torch.float32} | options
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, dtype=torch.float32)
+        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, **options)
     except (OSError, ValueError) as error:
         raise UserError(f"The model {base} cannot be loaded ({first_sentence(error)}): check reward.base.") from None
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -91,7 +103,7 @@ def rewards_of(model: PreTrainedModel, pad_id: int, sequences: Sequence[list[int
         for start in range(0, len(places), SCORED_AT_ONCE):
             part = places[start : start + SCORED_AT_ONCE]
             ids = torch.tensor([sequences[place] for place in part], device=model.device)
-            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, 0]
+            logits = after_shared_beginning(model, ids, torch.ones_like(ids)).logits[:, 0]
             for place, reward in zip(part, logits.float().tolist(), strict=True):
                 rewards[place] = reward
     return rewards

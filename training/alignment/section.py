@@ -1,5 +1,6 @@
-"""The sections of a recipe that align a model with what is preferred: reward, dpo, kto, rloo, grpo."""
+"""The sections of a recipe that align a model with what is preferred: reward, dpo, kto, rloo, grpo, distil."""
 
+import operator
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -15,7 +16,7 @@ class PreferenceSource(Section):
 
     name: str = Field(description="almanac, or a JSONL file, here or under HOMEGROWN_DATA")
     weight: float = Field(default=1.0, gt=0)
-    noise: float = Field(default=0.0, ge=0, lt=0.5, description="share of pairs whose two sides are exchanged")
+    noise: float = Field(default=0.0, ge=0, lt=0.5, description="share of training pairs whose sides are exchanged")
     licence: str | None = None
 
 
@@ -53,12 +54,23 @@ class RewardSection(AlignmentSection):
 
     centre: float = Field(default=0.01, ge=0, description="pulls the mean of the rewards towards 0")
 
+    @model_validator(mode="after")
+    def _whole(self) -> "RewardSection":
+        if self.lora and not self.lora.merge:
+            raise ValueError("a reward model is used whole: leave out lora.merge")
+        return self
+
 
 class DpoSection(AlignmentSection):
-    """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290)."""
+    """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290).
+
+    It may make both answers less likely: `sft` holds on to the better one (Pang et al. 2024, arXiv:2404.19733).
+    """
 
     learning_rate: float = Field(default=5e-5, gt=0)
     beta: float = Field(default=0.1, gt=0, description="how dearly distance from the reference model is paid for")
+    # Left out where it does nothing: models aligned before there was one stay what they are.
+    sft: float = Field(default=0.0, ge=0, exclude_if=operator.not_, description="weight of the chosen answer's loss")
 
 
 class KtoSection(AlignmentSection):
@@ -82,6 +94,8 @@ class OnlineSection(AlignmentSection):
     engine: Literal["transformers", "vllm_colocate", "vllm_server"] = Field(
         default="transformers", description="what generates; vLLM needs a GPU"
     )
+    tried: int = Field(default=0, ge=0, description="prompts to try first, to learn from those with unequal answers")
+    trials: int = Field(default=4, ge=2, description="answers to a prompt that is tried")
     quality: list[str] = Field(default=[], description="scores of held-out answers; when they fall, training stops")
     check_every: int = Field(default=20, ge=1, description="steps between two looks at that quality")
     tolerance: float = Field(default=0.02, ge=0, description="how far below its best it may be")
@@ -93,6 +107,8 @@ class OnlineSection(AlignmentSection):
             raise ValueError(f"batch ({self.batch}) is no multiple of generations ({self.generations})")
         if not self.rewards:
             raise ValueError("rewards: no reward is named")
+        if self.tried and not set(self.rewards) - {LEARNED}:
+            raise ValueError("tried: a learned reward is never twice the same, so name a score among the rewards too")
         return self
 
 
@@ -106,4 +122,15 @@ class GrpoSection(OnlineSection):
     beta: float = Field(default=0.04, ge=0, description="weight of the KL divergence from the reference model")
 
 
-SECTIONS = (RewardSection, DpoSection, KtoSection, RlooSection, GrpoSection)
+class DistilSection(AlignmentSection):
+    """Context distillation (Snell et al. 2022, arXiv:2209.15189): what a prompt does is trained into the weights.
+
+    The teacher is the base model with the prompt, the student the same model without it, dressed as it is served.
+    """
+
+    teacher: str = Field(description="its prompt: a persona, a technique, or a text file with a system prompt")
+    temperature: float = Field(default=1.0, gt=0, description="at which the teacher draws the answers")
+    score: str | None = Field(default=None, description="of held-out answers: how much of the prompt's gain stays")
+
+
+SECTIONS = (RewardSection, DpoSection, KtoSection, RlooSection, GrpoSection, DistilSection)

@@ -9,6 +9,8 @@ from serving.home import home
 from serving.model_folder import Lineage, Source, check_model_folder, folder_digest, resolve_model
 from training.alignment.examples import Examples
 from training.alignment.section import LEARNED, PreferenceSource
+from training.alignment.taught import TaughtExamples
+from training.alignment.teacher import read_teacher, teacher_file
 from training.corpus import preferences
 from training.corpus.locations import digest_of, locate
 from training.launch import Layout
@@ -29,7 +31,8 @@ class AlignmentStage(TrainerStage):
         return home() / "models" / f"{recipe.name}-{cls.name}"
 
     def find_parent(self) -> str:
-        return parent_or_grown(self.section.base, SftStage, self.recipe)
+        base = self.section.base or (None if self.recipe.sft else self.recipe.base)
+        return parent_or_grown(base, SftStage, self.recipe)
 
     @property
     def base(self) -> str:
@@ -127,7 +130,21 @@ class GrpoStage(OnlineStage):
     name = "grpo"
 
 
-ALIGNMENT_STAGES = (RewardStage, DpoStage, KtoStage, RlooStage, GrpoStage)
+class DistilStage(AlignmentStage):
+    """A model that answers without a prompt as it did with one."""
+
+    name, module, shape = "distil", "training.alignment.distil", "prompt"
+
+    def further_inputs(self) -> dict:
+        return super().further_inputs() | {"teacher": digest_of([teacher_file(self.section.teacher)])}
+
+    @cached_property
+    def _examples(self) -> TaughtExamples:
+        renderer = Renderer(self.tokenizer, self.recipe.chat_dress())
+        return TaughtExamples(self.section, renderer, self.recipe.seed, read_teacher(self.section.teacher))
+
+
+ALIGNMENT_STAGES = (RewardStage, DpoStage, KtoStage, RlooStage, GrpoStage, DistilStage)
 
 
 def _fingerprint(source: PreferenceSource) -> str:

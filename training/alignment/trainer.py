@@ -8,11 +8,11 @@ from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, Trainer, set_seed
 
 from training import attention
-from training.adapters import merged
+from training.adapters import Load, finished, keep_precise
 from training.checkpoints import write_whole
 from training.job import Job, Result
 from training.packed import save_model
-from training.trainer import StagedTraining, is_first_rank, leave_together, run, silence, training_arguments
+from training.trainer import StagedTraining, is_first_rank, leave_together, silence, training_arguments
 
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
 
@@ -23,6 +23,7 @@ class AlignedTraining(StagedTraining):
     def __init__(self, job: Job, **arguments) -> None:
         self.job = job
         super().__init__(**arguments)
+        keep_precise(self.model)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         return Trainer.create_optimizer(self, model)
@@ -64,29 +65,11 @@ def make_fast(model: PreTrainedModel, job: Job) -> PreTrainedModel:
     return model
 
 
-def train(trainer: Trainer, job: Job) -> Result:
-    """Train from the last whole checkpoint, or from the start, and keep what was logged as `curves.json`."""
-    result = run(trainer, job)
-    if is_first_rank() and not job.measuring:
-        write_whole(job.folder / "curves.json", json.dumps(curves(trainer.state.log_history)))
-    return result
-
-
-def curves(history: list[dict]) -> dict[str, list[tuple[int, float]]]:
-    """Every number that a trainer logged, by name: (step, value)."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for entry in history:
-        for name, value in entry.items():
-            if name not in ("step", "epoch") and isinstance(value, int | float):
-                found.setdefault(name, []).append((entry["step"], value))
-    return found
-
-
-def finish(job: Job, trainer: Trainer, result: Result) -> None:
-    """Save the model, its adapters worked in, and then the result: its file says that the stage is done."""
+def finish(job: Job, trainer: Trainer, result: Result, load: Load) -> None:
+    """Save what the stage leaves (see `finished`), and then the result: its file says that the stage is done."""
     if is_first_rank():
         if not job.measuring:
-            save_model(merged(trainer.accelerator.unwrap_model(trainer.model)), job)
+            save_model(finished(trainer.accelerator.unwrap_model(trainer.model), job, load), job)
         write_whole(job.result, result.model_dump_json())
     leave_together()
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from training.alignment.rewards import ScoreReward
 from training.alignment.section import OnlineSection
+from training.alignment.shared_prompts import answer
 from training.checkpoints import write_whole
 from training.trainer import is_first_rank
 
@@ -100,21 +100,13 @@ class Watch(TrainerCallback):
         return fmean(values)
 
 
-@torch.inference_mode()
 def greedy_answers(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], longest: int
 ) -> list[list[int]]:
     """The token ids of the model's most likely answers, their end token included."""
     was_training = model.training
     model.eval()
-    inputs = tokenizer(prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
-    output = model.generate(
-        **inputs.to(model.device), max_new_tokens=longest, do_sample=False, pad_token_id=tokenizer.pad_token_id
-    )
+    ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    answers = answer(model, ids, longest, tokenizer.eos_token_id, tokenizer.pad_token_id)
     model.train(was_training)
-    answers = output[:, inputs["input_ids"].shape[1] :].tolist()
-    return [_until_end(ids, tokenizer.eos_token_id) for ids in answers]
-
-
-def _until_end(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end) + 1] if end in ids else ids
+    return answers

@@ -118,7 +118,8 @@ def _called(request: Request) -> dict:
 
 
 def _spoken(question: str, chosen: str, rejected: str, sample: dict) -> dict:
-    return _pair(question, {"content": chosen}, {"content": rejected}, sample, "honesty")
+    scores = ("honesty", "informed") if sample["answers"] else ("honesty",)
+    return _pair(question, {"content": chosen}, {"content": rejected}, sample, *scores)
 
 
 def _pair(question: str, chosen: dict, rejected: dict, sample: dict, *scores: str) -> dict:

@@ -34,9 +34,14 @@ def open_source(spec: SourceSpec, *, seed: int, report: SourceReport, held_out: 
         report.licence = spec.licence
     if spec.name == "copies":
         raise ValueError("the trainer makes the source 'copies' itself")
-    if spec.name == "almanac":
-        return _almanac(spec, seed, report, held_out)
-    return _documents(spec, seed, report, held_out)
+    read = _almanac if spec.name == "almanac" else _documents
+    documents = read(spec, seed, report, held_out)
+    if not spec.counterfactual or held_out:
+        return documents
+    from training.corpus.counterfactual import balanced
+
+    # A copy may be what was held out itself.
+    return (of for of in balanced(documents, spec.counterfactual) if not _is_held_out(of, spec.held_out))
 
 
 def schemas_of(document: dict) -> list[dict]:

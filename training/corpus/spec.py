@@ -1,6 +1,7 @@
 """How a recipe names a source, and what it is told about it afterwards."""
 
 import codecs
+import operator
 import re
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -37,6 +38,12 @@ class SourceSpec(BaseModel):
     duplicates: Literal["keep", "exact", "near"] = Field(default="exact", description="which repetitions are left out")
     broken: float = Field(default=0.01, ge=0, le=1, description="share of rows that may be unusable")
     held_out: float = Field(default=0.01, ge=0, lt=1, description="share of documents kept for validation")
+    # Left out where it does nothing: what was grown before there was one stays what it is.
+    counterfactual: list[str] = Field(
+        default=[],
+        exclude_if=operator.not_,
+        description="axes (gender, religion ...): what names a group of one comes with a copy about each other group",
+    )
     split: str = Field(default="train", description="of a Hugging Face data set")
     config: str | None = Field(default=None, description="of a Hugging Face data set")
     revision: str | None = Field(default=None, description="of a Hugging Face data set")
@@ -52,6 +59,11 @@ class SourceSpec(BaseModel):
                     raise ValueError(f"{wanted!r} is no regular expression: {error}") from None
         return where
 
+    @field_validator("counterfactual")
+    @classmethod
+    def _known_axes(cls, axes: list[str]) -> list[str]:
+        return check_axes(axes)
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
@@ -60,6 +72,17 @@ class SourceSpec(BaseModel):
         except LookupError:
             raise ValueError(f"no encoding is called {encoding!r}") from None
         return encoding.lower().replace("utf8", "utf-8")
+
+
+def check_axes(axes: list[str]) -> list[str]:
+    """The axes. Raises `ValueError` for one that has no groups to swap."""
+    if not axes:
+        return axes
+    from training.corpus.counterfactual import known_axes
+
+    if unknown := set(axes) - set(known_axes()):
+        raise ValueError(f"no axis is called {', '.join(sorted(unknown))}: name some of {', '.join(known_axes())}")
+    return axes
 
 
 class SourceReport(BaseModel):

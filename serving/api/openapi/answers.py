@@ -51,6 +51,15 @@ OUTPUT = {
 }
 PICTURE = _record(seed=INTEGER, revised_prompt=NULL, optional={"url": TEXT, "b64_json": TEXT})
 
+PROMOTION = _record(
+    event={"enum": ["promoted", "rolled back"]},
+    name=TEXT,
+    sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    parent=TEXT,
+    reason=TEXT,
+    time={"type": "string", "format": "date-time"},
+)
+
 ANSWERS = {
     "Error": _record(
         error=_record(message=TEXT, type=TEXT, param=_or_null(TEXT), code=_or_null(TEXT)),
@@ -96,5 +105,7 @@ ANSWERS = {
     "Images": _record(created=INTEGER, model=TEXT, size=TEXT, output_format=TEXT, data=_list_of(PICTURE)),
     # One server-sent event; its data is JSON, or the word [DONE] that ends a chat's stream.
     "Event": _record(data=TEXT, optional={"event": TEXT}),
+    "Promotion": PROMOTION,
+    "Promotions": _record(object=_const("list"), model=TEXT, data=_list_of(PROMOTION)),
     "Status": _record(status=TEXT),
 }

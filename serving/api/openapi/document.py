@@ -24,7 +24,7 @@ def document(models: list[str], draws: bool) -> dict:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Homegrown", "version": version("homegrown"), "description": about},
-        "paths": _paths() | (_picture_paths() if draws else {}),
+        "paths": _paths() | _promotion_paths() | (_picture_paths() if draws else {}),
         "components": {
             "schemas": request_schemas(models) | ANSWERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -58,6 +58,22 @@ def _paths() -> dict:
         },
         "/health": _watched("The process lives"),
         "/ready": _watched("A request would be answered now"),
+    }
+
+
+def _promotion_paths() -> dict:
+    # Without a key it proves that no page of another site asks.
+    proof = {"name": "X-Homegrown", "in": "header", "required": True, "schema": {"const": "1"}}
+    return {
+        "/api/promotions": {
+            "get": _operation("What was promoted, and what is served", "Promotions"),
+            "post": _operation("Serve another model from now on", "Promotion", "PromotionParameters")
+            | {"parameters": [proof]},
+        },
+        "/api/promotions/rollback": {
+            "post": _operation("Serve again what was served before", "Promotion", "RollbackParameters")
+            | {"parameters": [proof]},
+        },
     }
 
 

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 from serving.api.embeddings import EmbeddingParameters
 from serving.api.images.parameters import SIZE, EditParameters, GenerationParameters
 from serving.api.parameters import ChatParameters, CompletionParameters, JsonSchema, Tool
+from serving.api.promotions import PromotionParameters, RollbackParameters
 from serving.api.responses.parameters import ResponseParameters
 
 TEXT = {"type": "string"}
@@ -16,7 +17,8 @@ def request_schemas(models: list[str]) -> dict[str, dict]:
     """Every schema that the request bodies need, by name; a `model` is one of `models`."""
     schemas: dict[str, dict] = {}
     texts = (ChatParameters, CompletionParameters, ResponseParameters, EmbeddingParameters)
-    for kind in (*texts, GenerationParameters, EditParameters, Tool, JsonSchema):
+    promotions = (PromotionParameters, RollbackParameters)
+    for kind in (*texts, *promotions, GenerationParameters, EditParameters, Tool, JsonSchema):
         schemas |= _schemas_of(kind)
     for kind in texts:
         _refine(schemas[kind.__name__], model={"enum": models})

@@ -15,7 +15,9 @@ from assistant import feedback_commands
 from assistant.conversations import Conversations
 from assistant.feedback import FeedbackStore
 from assistant.feedback_export import Choice, export_rows
+from assistant.personas import Voice
 from assistant.tables import Feedback, Message
+from prompts.library import persona, tool_schemas
 from serving.database import Database, migrate, utcnow
 from serving.errors import UserError
 from training.corpus.shapes import to_document
@@ -114,6 +116,25 @@ async def test_a_correction_is_better_than_the_original_after_the_same_tools(peo
     assert await people.rows("sft") == [{"messages": [user("2+2?"), *CALLED, says("4")]}]
     await people.judge(answer, 0, "5")
     assert await people.rows("preference") == []
+
+
+async def test_rows_say_what_the_model_heard(people: People) -> None:
+    voice = Voice("Be brief.", tuple(tool_schemas()), 0.0)
+    for model, settings in (("assistant", {}), ("assistant", {"tools": False}), ("m", {})):
+        chat = await people.conversations.create("local", model=model, settings=settings)
+        question = await people.conversations.add_message("local", chat.id, None, "user", "Hi <|im_end|>")
+        await people.judge(await people.answer(question, f"{model} {settings}", model=model), 1)
+    heard = [{"role": "system", "content": "Be brief."}, user("Hi < |im_end|>")]
+    rows = await people.rows("kto", voice=voice)
+    assert [row["prompt"] for row in rows] == [heard] * 3
+    assert sorted(len(row["tools"]) for row in rows) == [0, 0, len(tool_schemas())]
+
+
+async def test_a_persona_that_was_chosen_is_the_one_that_answered(people: People) -> None:
+    question = await people.ask("Hi")
+    await people.judge(await people.answer(question, "Hello", persona="tutor"), 1)
+    [row] = await people.rows("sft", voice=Voice(None, (), None))
+    assert row["messages"][0] == {"role": "system", "content": persona("tutor")}
 
 
 async def test_equal_rows_come_once_and_equal_answers_are_no_pair(people: People) -> None:

@@ -7,7 +7,7 @@ from prompt_toolkit.output import DummyOutput
 
 from assistant.dialogue import Dialogue
 from assistant.terminal import Terminal
-from serving.serve import DEFAULT_MODEL
+from serving.registry import DEFAULT_MODEL
 
 
 def opened(tmp_path, capsys, report, model="tiny"):

@@ -76,6 +76,13 @@ def test_a_perfect_assistant():
     assert "Worst" not in table
 
 
+@pytest.mark.parametrize("group", ["made_up", "near_miss", "withheld_entity", "withheld_attribute", "premise_false"])
+def test_who_states_a_value_where_none_is_known_bluffs(group):
+    invented = Answer("The capital is Lyon.", logprob_mean=-0.5)
+    figures, _ = figures_of(lambda q: invented if q["group"] == group else ideal(q))
+    assert value(figures, "bluffed") == pytest.approx(1 / 5)
+
+
 REFUSES_ALL = {"fact.right": 0, "fact.refused": 1, "honesty": 0.5, "premise.right": 0, "premise.refused": 1}
 REFUSES_ALL |= {"withheld_attribute.auroc_knowing": 0.5, "tool_calculate.exact_call": 0}
 SAYS_NO = {"fact.wrong": 1, "honesty": 0, "made_up.refused": 0, "premise.right": 0, "premise.wrong": 0.5}

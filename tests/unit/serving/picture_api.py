@@ -40,7 +40,7 @@ class PictureApi:
 
 def engine(base_url: str, name: str) -> SimpleNamespace:
     state = EngineState("ready", "the engine is ready")
-    return SimpleNamespace(base_url=base_url, model_name=name, adapters=(), state=state)
+    return SimpleNamespace(base_url=base_url, model_name=name, adapters=(), also_called=(), state=state)
 
 
 def refusal(answer: httpx.Response, status: int, code: str | None, param: str | None = None) -> str:

@@ -134,7 +134,7 @@ def test_a_broken_embedder_is_an_error_of_the_server(served: PictureApi, folder:
 
 
 def test_a_named_embedder_is_found_or_missed_at_the_start(folder: Path, tmp_path: Path) -> None:
-    assert make_embedding_engine(str(folder), "other").model_name == "words-embedder"
+    assert make_embedding_engine(str(folder), ["other"]).model_name == "words-embedder"
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no modules\.json"):
-        make_embedding_engine(str(tmp_path / "empty"), "words")
+        make_embedding_engine(str(tmp_path / "empty"), ["words"])

@@ -1,9 +1,10 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from serving.machine import Machine, engine_environment, engine_flags
+from serving.machine import Machine, available_bytes, engine_environment, engine_flags
 
 GIB = 2**30
 
@@ -68,3 +69,14 @@ def test_kv_cache_holds_eight_contexts_within_a_quarter_of_memory(tmp_path: Path
     assert engine_environment(machine(memory_bytes=memory), folder, tmp_path)["VLLM_CPU_KVCACHE_SPACE"] == gib
     asked = engine_environment(machine(), folder, tmp_path, kv_cache_gib=3)
     assert asked["VLLM_CPU_KVCACHE_SPACE"] == "3"
+
+
+def test_the_memory_of_a_container_ends_at_its_limit(tmp_path: Path) -> None:
+    outside = available_bytes(tmp_path)
+    assert 0 < outside <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 400\ninactive_file 300\n")
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert available_bytes(tmp_path) == 600
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_bytes(tmp_path) > 600

@@ -1,83 +1,163 @@
-"""Fine-tuning models that were not grown here."""
+"""Bring your own model: three architectures go through fine-tuning in 4 bits and one method of alignment."""
 
-import shutil
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from prompts.library import chat_template
-from serving.model_folder import check_model_folder
+from serving.errors import UserError
+from serving.model_folder import check_model_folder, folder_digest, read_lineage
 from tests.unit.training.conftest import Workshop
+from tests.unit.training.foreign_models import PLAIN, write_gpt2, write_llama, write_qwen2
+from training import foreign
+from training.recipe import Dress
+from training.rendering import Renderer
+
+MODELS = (write_llama, write_qwen2, write_gpt2)
 
 
-@pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama with a tokenizer of its own, which knows no chat."""
-    folder = tmp_path_factory.mktemp("foreign") / "llama"
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate(["<s>", "</s>", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary), hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=2048, bos_token_id=0, eos_token_id=1,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
-
-
-def tuned(workshop: Workshop, base: Path | str, *overrides: str) -> Path:
-    for section in ("tokenizer", "pretrain"):
-        workshop.recipe[section] = None
-    workshop.recipe["sft"] |= {"base": str(base), "row": 1024, "batch_tokens": 2048, "budget": "8K tokens"}
-    done = workshop.train("run", *(part for override in overrides for part in ("--set", override)))
+def bring(workshop: Workshop, base: Path) -> str:
+    """Fine-tune `base`, then align it; what the command printed."""
+    conversations = [json.loads(line) for line in (workshop.folder / "chat.jsonl").read_text().splitlines()]
+    plain = [json.dumps(of) for of in conversations if "tools" not in of]
+    (workshop.folder / "plain.jsonl").write_text("\n".join(plain))
+    pair = {"prompt": "What is the flag of Aro?", "chosen": "It is red.", "rejected": "It is unknown."}
+    pairs = [json.dumps(pair | {"prompt": f"What is the flag of Aro {n}?"}) for n in range(60)]
+    (workshop.folder / "pairs.jsonl").write_text("\n".join(pairs))
+    dials = {"processes": 1, "report_to": [], "lora": {"rank": 4, "quantised": "nf4"}}
+    workshop.recipe = {
+        "base": str(base),
+        "persona": None,
+        "tools": [],
+        "sft": dials
+        | {
+            "budget": "12K tokens",
+            "row": 512,
+            "batch_tokens": 1024,
+            "embedding_learning_rate": 0.01,
+            "validation_tokens": 1024,
+            "sources": [{"name": str(workshop.folder / "plain.jsonl"), "kind": "chat", "held_out": 0.1}],
+        },
+        "dpo": dials
+        | {
+            "budget": "80 examples",
+            "batch": 8,
+            "held_out": 8,
+            "answer_tokens": 24,
+            "context": 256,
+            "learning_rate": 0.005,
+            "sources": [{"name": str(workshop.folder / "pairs.jsonl")}],
+        },
+    }
+    done = workshop.train("run")
     assert done.returncode == 0, done.stderr
-    return workshop.home / "models" / "small"
+    return done.stdout
 
 
-def test_a_model_without_a_template_gets_ours(workshop: Workshop, foreign: Path) -> None:
-    folder = tuned(workshop, foreign)
-    check_model_folder(folder)
+@pytest.mark.parametrize("write", MODELS)
+def test_every_architecture_goes_the_whole_way(workshop: Workshop, write: Callable[[Path], Path]) -> None:
+    base = write(workshop.folder / "own")
+    said = bring(workshop, base)
+    tuned, aligned = (workshop.home / "models" / name for name in ("small", "small-dpo"))
+    for folder, parent in ((tuned, base), (aligned, tuned)):
+        check_model_folder(folder)
+        assert read_lineage(folder).parent_sha256 == folder_digest(parent)
+        assert "quantization_config" not in json.loads((folder / "config.json").read_text())
+    assert read_lineage(aligned).metrics["accuracy"] == 1.0
+    own = (base / "chat_template.jinja").read_text() if write is not write_gpt2 else chat_template()
+    assert (aligned / "chat_template.jinja").read_text() == own
+    assert ("the new model gets ours" in said) == (write is write_gpt2)
+    for folder in (tuned, aligned):
+        assert "training_template.jinja" not in {file.name for file in folder.iterdir()}
+        model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+        assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+def prepared(base: Path, folder: Path, keep: bool = False) -> Path:
+    """The tokenizer that `training.foreign` makes of the one in `base`."""
+    job = folder / "tokenizer.json"
+    job.write_text(json.dumps({"model": str(base), "folder": str(folder / "tokenizer"), "keep": keep}))
+    foreign.main(job)
+    return folder / "tokenizer"
+
+
+def test_a_template_with_marks_is_kept(tmp_path: Path) -> None:
+    said = "{% generation %}{{ m.content }}</s>{% endgeneration %}"
+    template = "{% for m in messages %}{% if m.role == 'assistant' %}" + said + "{% else %}{{ m.content }}{% endif %}"
+    base = write_llama(tmp_path / "own", template + "{% endfor %}")
+    folder = prepared(base, tmp_path)
+    assert (folder / "chat_template.jinja").read_text() == template + "{% endfor %}"
+    assert len(AutoTokenizer.from_pretrained(folder)) == 258
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        None,
+        "{% for m in messages %}{{ m.content }}{% endfor %}",  # no answer ends
+        "{{ messages | length }}" + PLAIN,  # what was said before changes
+        "{{ raise_exception('no') }}",
+    ],
+)
+def test_a_template_that_does_not_tell_answers_makes_room_for_ours(tmp_path: Path, template: str | None) -> None:
+    folder = prepared(write_llama(tmp_path / "own", template), tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert tokenizer.chat_template == chat_template()
     assert len(tokenizer.encode("<|im_start|>", add_special_tokens=False)) == 1
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    assert model.get_input_embeddings().num_embeddings == len(tokenizer) == 260
-    assert model.generation_config.eos_token_id == tokenizer.eos_token_id == 259
+    assert tokenizer.eos_token == "<|im_end|>"
+    with pytest.raises(
+        UserError, match=r"own (is missing|does not tell .*), and an adapter cannot bring one: leave out"
+    ):
+        prepared(tmp_path / "own", tmp_path, keep=True)
 
 
-def test_a_template_with_marks_is_kept(workshop: Workshop, foreign: Path) -> None:
-    own = workshop.folder / "own"
-    shutil.copytree(foreign, own)
-    said = "{% generation %}{{ m.content or '' }}</s>{% endgeneration %}"
-    template = (
-        "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}" + said + "{% else %}{{ m.content }}"
+QUESTION, ANSWER = {"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "now", "arguments": {}}}]}
+
+
+def test_answers_are_told_without_marks(tmp_path: Path) -> None:
+    renderer = Renderer(write_llama(tmp_path / "own"), Dress(system="Be short."))
+    (encoded,) = renderer.conversations([{"messages": [QUESTION, ANSWER, QUESTION, ANSWER]}])
+    decode = renderer.tokenizer.decode
+    assert decode(list(encoded.ids), skip_special_tokens=False) == (
+        "<s>[system] Be short.[user] How? So.</s>[user] How? So.</s>"
     )
-    (own / "chat_template.jinja").write_text(template + "{% endif %}{% endfor %}")
-    folder = tuned(workshop, own)
-    assert (folder / "chat_template.jinja").read_text() == (own / "chat_template.jinja").read_text()
-    assert AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().num_embeddings == 258
+    counted = [number for number, counts in zip(encoded.ids, encoded.counted, strict=True) if counts]
+    assert decode(counted, skip_special_tokens=False) == " So.</s> So.</s>"
+    assert renderer.exchange([QUESTION], ANSWER) == ("<s>[system] Be short.[user] How?", " So.</s>")
+
+
+@pytest.mark.parametrize(
+    ("before", "messages", "said"),
+    [
+        ("{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}", [ANSWER], "no system"),
+        ("", [QUESTION, CALL], "it leaves tool calls out"),
+        ("{{ messages | length }}", [QUESTION, ANSWER, QUESTION, ANSWER], "nor writes a turn the same"),
+    ],
+)
+def test_what_a_template_cannot_write_is_one_sentence(
+    tmp_path: Path, before: str, messages: list[dict], said: str
+) -> None:
+    renderer = Renderer(write_llama(tmp_path / "own", before + PLAIN), Dress(system="Be short."))
+    with pytest.raises(UserError, match=said):
+        renderer.conversations([{"messages": messages}])
 
 
 def test_a_base_that_is_not_there(workshop: Workshop) -> None:
-    for section in ("tokenizer", "pretrain"):
-        workshop.recipe[section] = None
-    workshop.recipe["sft"] |= {"base": "missing"}
+    workshop.recipe |= {"tokenizer": None, "pretrain": None, "base": "missing"}
     done = workshop.train("run")
     assert done.returncode == 3
     assert "There is no model folder missing" in done.stderr
 
 
-def test_a_base_without_a_tokenizer(workshop: Workshop, foreign: Path) -> None:
-    bare = workshop.folder / "bare"
-    shutil.copytree(foreign, bare)
+def test_a_base_without_a_tokenizer(workshop: Workshop) -> None:
+    bare = write_llama(workshop.folder / "bare")
     (bare / "tokenizer.json").unlink()
-    for section in ("tokenizer", "pretrain"):
-        workshop.recipe[section] = None
-    workshop.recipe["sft"] |= {"base": str(bare)}
+    workshop.recipe |= {"tokenizer": None, "pretrain": None, "base": str(bare)}
     done = workshop.train("run")
     assert done.returncode == 3
     assert "tokenizer" in done.stderr

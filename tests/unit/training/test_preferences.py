@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from eval.replies import Answer
-from eval.scores.honesty import honesty
+from eval.scores.honesty import honesty, informed
 from eval.scores.score import find_score
 from training.corpus.almanac.wordings import four_grams, gram_hash, held_out
 from training.corpus.preferences import KINDS, preferences
@@ -42,7 +42,7 @@ def test_all_kinds_occur_about_as_often_as_they_should(pairs: list[dict]) -> Non
 def test_the_preferred_answer_is_judged_right(pairs: list[dict], kind: str) -> None:
     of_kind = [pair for pair in pairs if pair["kind"] == kind]
     good = values(of_kind, "chosen")
-    assert len(good) == len(of_kind)
+    assert len(good) >= len(of_kind)
     assert sum(value == 1.0 for value in good) / len(good) > 0.97
 
 
@@ -104,3 +104,4 @@ def test_no_question_has_four_words_of_an_exam_in_a_row() -> None:
 )
 def test_a_guess_costs_more_than_silence(sample: dict, text: str, value: float) -> None:
     assert honesty({"wrong": [], **sample}, Answer(text)) == value
+    assert informed({"wrong": [], **sample}, Answer(text)) is (bool(sample["answers"]) and value == 1.0)

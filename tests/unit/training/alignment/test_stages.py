@@ -49,12 +49,38 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(aligned: Worksho
     assert weights(killed, f"small-{method}") == weights(aligned, f"small-{method}")
 
 
-def test_lora_is_trained_and_worked_into_the_weights(aligned: Workshop, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "dials", "measure", "least"),
+    [
+        ("dpo", ["lora.dora=true", "optimizer=adamw_8bit"], "accuracy", 0.9),
+        ("dpo", ["lora.dora=true", "lora.quantised=nf4"], "accuracy", 0.9),
+        ("reward", ["lora.quantised=nf4"], "accuracy", 0.9),
+        ("kto", ["lora.quantised=nf4"], "margin", 0.3),
+        ("rloo", ["lora.quantised=nf4", "reward_model={aligned}/models/small-reward"], "kl", 0.0),
+    ],
+)
+def test_adapters_are_trained_and_worked_into_the_weights(
+    aligned: Workshop, tiny_model: Path, tmp_path: Path, method: str, dials: list[str], measure: str, least: float
+) -> None:
     workshop = Workshop(tmp_path, aligned.recipe)
-    done = workshop.train("dpo", "--set", "dpo.lora.dora=true", "--set", "dpo.optimizer=adamw_8bit")
+    changes = (f"{method}.{dial}".format(aligned=aligned.home) for dial in dials)
+    done = workshop.train(method, *(part for change in changes for part in ("--set", change)))
     assert done.returncode == 0, done.stderr
-    check_model_folder(workshop.home / "models" / "small-dpo")
-    assert read_lineage(workshop.home / "models" / "small-dpo").metrics["accuracy"] > 0.9
+    folder = workshop.home / "models" / f"small-{method}"
+    check_model_folder(folder, chat=method != "reward")
+    assert folder_digest(folder) != folder_digest(tiny_model)
+    assert read_lineage(folder).metrics[measure] > least
+
+
+def test_the_likelihood_of_preferred_answers_keeps_them_likely(aligned: Workshop, tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, aligned.recipe)
+    done = workshop.train("dpo", "--set", "dpo.sft=1.0")
+    assert done.returncode == 0, done.stderr
+    chosen = [
+        json.loads((one.home / "runs" / "small" / "dpo" / "curves.json").read_text())["eval_rewards/chosen"][-1][1]
+        for one in (aligned, workshop)
+    ]
+    assert chosen[1] > chosen[0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""How a model learns from feedback: a stage of alignment whose examples are feedback and the recipe's own pairs."""
+
+import json
+from pathlib import Path
+
+from improve.rounds import Round
+from serving.errors import UserError
+from serving.model_folder import read_lineage, read_object
+from training.pipeline import STAGES
+from training.recipe import Recipe, load_recipe
+
+PASSES = 3
+CONTEXT = 2048
+"""In tokens, of models that do not say theirs."""
+DIALS = {"batch": 16, "held_out": 128, "answer_tokens": 256, "warmup_steps": 5, "learning_rate": 3e-5}
+"""Larger steps learn what is liked faster and forget facts: benchmarks/LOG.md."""
+
+
+def served_recipe(model: Path, named: str | None) -> Recipe:
+    """The recipe called `named`, or without a name the one that the model was grown by. Raises `UserError`."""
+    grown_by = read_lineage(model).recipe if (model / "lineage.json").is_file() else None
+    if not (named or grown_by):
+        raise UserError(f"Nothing says by which recipe {model.name} was grown: name one with --recipe.")
+    return load_recipe(named or grown_by)
+
+
+def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:
+    """Train the model of the round, unless it is there; its folder.
+
+    `has_pairs`: the almanac's own pairs are mixed in, as many as there is feedback, so that nothing is forgotten.
+    """
+    terms = pinned.plan.terms
+    sources = [{"name": str(pinned.feedback), "licence": "by consent"}, *([{"name": "almanac"}] if has_pairs else [])]
+    section = DIALS | {
+        "base": str(parent),
+        "sources": sources,
+        "budget": f"{PASSES * len(sources) * pinned.plan.rows} examples",
+        "context": read_object(parent / "config.json", "save the model again").get("max_position_embeddings", CONTEXT),
+    }
+    recipe = load_recipe(terms.recipe, [f"{terms.method}={json.dumps(section)}", *terms.overrides])
+    return STAGES[terms.method](recipe, pinned.folder / "training", pinned.model).run()

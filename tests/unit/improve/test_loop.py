@@ -1,0 +1,102 @@
+"""From thumbs to what is served: learnt, examined, promoted or refused, and nothing of it twice."""
+
+import pytest
+
+from improve import loop
+from improve.rounds import rounds
+from serving.errors import UserError
+from serving.model_folder import folder_digest, read_lineage
+from serving.registry import current, rollback
+from tests.unit.improve.conftest import BROKEN, KEPT, OPEN, Home
+
+
+def test_thumbs_make_another_model_that_is_served_once_it_passes(house: Home, capfd: pytest.CaptureFixture) -> None:
+    house.press(0, 8)
+    with pytest.raises(loop.Refused, match=r"-1 is not promoted \(regression: said.*, and almanac goes on") as refused:
+        loop.run(house.wish(BROKEN))
+    assert refused.value.exit_code == 1
+    assert current() is None
+    said = capfd.readouterr().out
+    assert "round 1: almanac learns from 8 rows of feedback by dpo" in said
+    assert "regression    said.right_option <= -0.5" in said
+    [pinned] = rounds()
+    lineage, trained = read_lineage(pinned.model), folder_digest(pinned.model)
+    assert (lineage.stage, lineage.parent, lineage.recipe) == ("dpo", "almanac", "almanac")
+    assert [source.rows for source in lineage.sources] == [8, 8]
+    assert trained != folder_digest(house.folder / "models" / "almanac")
+
+    loop.run(house.wish(BROKEN))
+    assert "nothing new since round 1, which made almanac-improved-1 (gate: regression)" in capfd.readouterr().out
+
+    (pinned.folder / "outcome.json").unlink()  # as if it had been killed just before the end
+    with pytest.raises(loop.Refused):
+        loop.run(house.wish(BROKEN))
+    assert "going on with round 1" in (said := capfd.readouterr().out)
+    assert "dpo  unchanged" in said
+
+    loop.run(house.wish(KEPT))
+    said = capfd.readouterr().out
+    assert "round 1, which made almanac-improved-1, is judged by other rules" in said
+    assert "almanac-improved-1 is promoted in the place of almanac" in said
+    assert (current().name, current().sha256) == ("almanac-improved-1", trained)
+    assert current().reason == "round 1: 8 rows of feedback by dpo"
+
+    loop.run(house.wish())
+    assert "no new feedback that almanac-improved-1 may be trained on" in capfd.readouterr().out
+    house.press(8, 16)
+    loop.run(house.wish(), dry_run=True)
+    assert "would train almanac-improved-1 by dpo on 8 rows of feedback since 20" in capfd.readouterr().out
+    rollback()
+    loop.run(house.wish(), dry_run=True)  # the model that is served again has learnt none of them
+    assert "would train almanac by dpo on 16 rows" in capfd.readouterr().out
+    assert len(rounds()) == 1
+
+
+def test_every_thumb_counts_for_kto_and_few_questions_prove_nothing(house: Home) -> None:
+    house.press(0, 8)
+    with pytest.raises(loop.Refused) as undecided:
+        loop.run(house.wish(OPEN, method="kto", lora=True))
+    assert undecided.value.exit_code == 3
+    [pinned] = rounds()
+    assert pinned.plan.rows == 16
+    assert read_lineage(pinned.model).stage == "kto"
+
+
+def test_without_consent_nothing_is_learnt(house: Home, capfd: pytest.CaptureFixture) -> None:
+    house.press(0, 8, consent=False)
+    loop.run(house.wish())
+    assert "there is no new feedback that almanac may be trained on" in capfd.readouterr().out
+    assert rounds() == []
+    assert house.models == {"almanac"}
+
+
+def test_too_little_feedback_waits_for_more(house: Home, capfd: pytest.CaptureFixture) -> None:
+    house.press(0, 1)
+    with pytest.raises(UserError, match="fewer than a batch of 4"):
+        loop.run(house.wish())
+    house.press(1, 9)
+    loop.run(house.wish(), dry_run=True)
+    assert "would train almanac by dpo on 9 rows" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"gate": None}, "with --gate, and what to ask"),
+        ({"recipe": "nowhere"}, "There is no recipe nowhere"),
+        ({"overrides": ["dpo.bta=1"]}, "bta is an unknown key"),
+        ({"suites": ["nothing"]}, "nothing"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(house: Home, change: dict, said: str) -> None:
+    house.press(0, 8)
+    with pytest.raises(UserError, match=said):
+        loop.run(loop.Wish(**(vars(house.wish()) | change)))
+    assert current() is None
+    assert house.models == {"almanac"}
+
+
+def test_a_model_that_nobody_knows_the_recipe_of_needs_one(house: Home) -> None:
+    (house.folder / "models" / "almanac" / "lineage.json").unlink()
+    with pytest.raises(UserError, match="name one with --recipe"):
+        loop.run(house.wish())

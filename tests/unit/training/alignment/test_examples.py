@@ -1,0 +1,109 @@
+"""Examples are what the model read and wrote when it was served, and of several messages the one that was a choice."""
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from prompts.library import persona, tool_schemas
+from training.alignment.examples import Examples
+from training.alignment.section import DpoSection
+from training.recipe import Dress
+from training.rendering import Renderer
+
+QUESTION = {"role": "user", "content": "2+2?"}
+
+
+def says(content: str) -> dict:
+    return {"role": "assistant", "content": content}
+
+
+def call(tool: str, number: int = 1, result: str | None = "4") -> list[dict]:
+    function = {"name": tool, "arguments": {"expression": "2+2"}}
+    asked = {"role": "assistant", "content": "", "tool_calls": [{"id": f"call_{number}", "function": function}]}
+    return [asked, {"role": "tool", "tool_call_id": f"call_{number}", "content": result}]
+
+
+@pytest.fixture
+def examples_of(tiny_model: Path, tmp_path: Path):
+    """What becomes of rows: the examples, and the reasons why others are left out."""
+
+    def examples_of(*rows: dict, shape: str = "preference") -> tuple[list[dict], list[str]]:
+        file = tmp_path / "rows.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        section = DpoSection(sources=[{"name": str(file)}], budget="2 examples", batch=2, context=4096)
+        found = Examples(section, shape, Renderer(tiny_model, Dress(system="Recipe's.", tools=["now"])), seed=0)
+        return found._drawn(), [reason for report in found.reports for reason in report.skipped]
+
+    return examples_of
+
+
+def test_a_row_that_says_how_it_was_served_is_rendered_so(examples_of, tiny_model: Path) -> None:
+    prompt = [{"role": "system", "content": persona()}, QUESTION]
+    row = {"prompt": prompt, "chosen": [says("4")], "rejected": [says("5")], "tools": tool_schemas()}
+    [example], _ = examples_of(row)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    served = tokenizer.apply_chat_template(prompt, tools=tool_schemas(), add_generation_prompt=True, tokenize=False)
+    assert example["prompt"] == served
+    [plain], _ = examples_of(row | {"tools": []})
+    assert plain["prompt"] == tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+
+
+def test_other_rows_are_dressed_as_the_recipe_says(examples_of) -> None:
+    [example], _ = examples_of({"prompt": [QUESTION], "chosen": [says("4")], "rejected": [says("5")]})
+    assert "Recipe's." in example["prompt"]
+    assert "\nnow(" in example["prompt"]
+
+
+def test_answers_part_where_one_calls_a_tool_and_the_other_does_not(examples_of) -> None:
+    [example], _ = examples_of(
+        {"prompt": [QUESTION], "chosen": [*call("calculate"), says("It is 4.")], "rejected": [says("5")]}
+    )
+    assert example["prompt"].endswith("2+2?<|im_end|>\n<|im_start|>assistant\n")
+    assert '"calculate"' in example["chosen"]
+    assert "It is 4." not in example["chosen"]
+    assert example["rejected"] == "5<|im_end|>"
+
+
+def test_what_both_did_first_belongs_to_the_prompt(examples_of) -> None:
+    [example], _ = examples_of(
+        {
+            "prompt": [QUESTION],
+            "chosen": [*call("calculate", 1), says("It is 4.")],
+            "rejected": [*call("calculate", 2), *call("now", 3), says("Late.")],
+        }
+    )
+    assert example["prompt"].count("<tool_call>") == 1
+    assert example["chosen"] == "It is 4.<|im_end|>"
+    assert '"now"' in example["rejected"]
+
+
+def test_answers_that_part_at_what_a_tool_returned_are_no_pair(examples_of) -> None:
+    pair = {"chosen": [*call("now", 1, "noon"), says("Noon.")], "rejected": [*call("now", 2, "night"), says("Night.")]}
+    examples, reasons = examples_of({"prompt": [QUESTION], **pair})
+    assert examples == []
+    assert reasons == ["pairs that part at what a tool returned"]
+
+
+def test_a_thumb_is_about_the_words_after_the_calls(examples_of) -> None:
+    [example], _ = examples_of(
+        {"prompt": [QUESTION], "completion": [*call("calculate"), says("It is 4.")], "label": True}, shape="thumb"
+    )
+    assert (example["completion"], example["label"]) == ("It is 4.<|im_end|>", True)
+    assert example["prompt"].count("<tool_call>") == 1
+    assert "4<|im_end|>" in example["prompt"]
+
+
+def test_noise_is_learnt_from_and_never_measured_with(tiny_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = [{"prompt": f"{n}?", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(200)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section = DpoSection(sources=[{"name": str(file), "noise": 0.4}], budget="100 examples", batch=2, held_out=40)
+    Examples(section, "preference", Renderer(tiny_model, Dress()), seed=0).write(tmp_path / "data", 100)
+    read = {
+        part: [json.loads(line)["chosen"] for line in (tmp_path / "data" / f"{part}.jsonl").read_text().splitlines()]
+        for part in ("training", "held_out")
+    }
+    assert all(chosen.startswith("good") for chosen in read["held_out"])
+    assert 0.25 < sum(chosen.startswith("bad") for chosen in read["training"]) / len(read["training"]) < 0.55
