@@ -24,6 +24,10 @@ def report_run(
     across_prompts: Annotated[
         bool, typer.Option("--across-prompts", help="Compare although the runs asked with different prompts or tools.")
     ] = False,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=0, help="Requests of each task to read on the page.", show_default="all"),
+    ] = None,
 ) -> None:
     """Write report.html (one file, offline, printable), report.md and junit.xml of a run; no model is asked.
 
@@ -37,7 +41,7 @@ def report_run(
     if len(folders) == 1:
         if prices:
             raise UserError("--prices compares costs: name two runs or more.")
-        typer.echo(write_report(folders[0], baseline, out, across_prompts))
+        typer.echo(write_report(folders[0], baseline, out, across_prompts, samples))
         return
     if baseline:
         raise UserError("--baseline is for one run: the report of several compares all with all.")

@@ -38,7 +38,7 @@ FILTERS = {function.__name__: function for function in SAID}
 
 def html(page: Page) -> str:
     """The whole file of one run."""
-    samples = Markup(embedded(page.result, page.baseline))
+    samples = Markup(embedded(page.result, page.baseline, page.samples))
     return _rendered("page.html.jinja", ("samples.js", "folds.js"), page=page, verdict=verdict(page), samples=samples)
 
 

@@ -30,6 +30,8 @@ class Page:
     result: Result
     baseline: Result | None = None
     changes: Mapping[str, Change] = field(default_factory=dict)
+    samples: int | None = None
+    """How many requests of each task can be read on the page; None: all."""
 
     @cached_property
     def rows(self) -> list[Row]:

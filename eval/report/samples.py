@@ -40,8 +40,27 @@ class Texts:
         return list(self._numbers)
 
 
-def embedded(result: Result, baseline: Result | None) -> str:
-    """JSON that can stand inside a script element of any page: no "<", ">" or "&" is left in it."""
+def shown(records: Sequence[Record], most: int | None) -> list[Record]:
+    """All records, or at most so many of each task, evenly from its beginning to its end."""
+    if most is None:
+        return list(records)
+    of_task: dict[str, list[Record]] = {}
+    for record in records:
+        of_task.setdefault(record.task, []).append(record)
+    return [
+        group[number * len(group) // kept]
+        for group in of_task.values()
+        for kept in (min(most, len(group)),)
+        for number in range(kept)
+    ]
+
+
+def embedded(result: Result, baseline: Result | None, most: int | None = None) -> str:
+    """JSON that can stand inside a script element of any page: no "<", ">" or "&" is left in it.
+
+    `most` as in `shown`.
+    """
+    records = shown(result.records, most)
     texts, thumbnails = Texts(), Thumbnails()
     before = {record.key: record for record in baseline.records} if baseline else {}
     plain = result.identity["plain"]
@@ -51,9 +70,9 @@ def embedded(result: Result, baseline: Result | None) -> str:
         {"t": numbers[record.task]}
         | _sample(tasks[record.task], record, before.get(record.key), plain, texts)
         | _pictures(record, before.get(record.key), thumbnails)
-        for record in result.records
+        for record in records
     ]
-    places = Places(result.records)
+    places = Places(records)
     known = baseline.figures if baseline else {}
     data = {
         "tasks": list(tasks),

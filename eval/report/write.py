@@ -20,14 +20,20 @@ SYSTEMS_PAGE = "systems.html"
 
 
 def write_report(
-    run: Path, baseline: Path | None = None, out: Path | None = None, across_prompts: bool = False
+    run: Path,
+    baseline: Path | None = None,
+    out: Path | None = None,
+    across_prompts: bool = False,
+    samples: int | None = None,
 ) -> Path:
     """Write the report of `run` into its own folder, or into `out`; the path of the page.
+
+    `samples`: how many requests of each task can be read on it, all without.
 
     Raises `UserError` when a folder holds no run, the run has no records, the two runs have nothing that can be
     compared, or nothing can be written.
     """
-    page = _page(read_result(run), read_result(baseline) if baseline else None, across_prompts)
+    page = _page(read_result(run), read_result(baseline) if baseline else None, across_prompts, samples)
     if not page.rows:
         raise UserError(f"The run in {run} has no answers yet: the command that began it goes on with it.")
     return _write(out or run, {PAGE: html(page), "report.md": markdown(page), "junit.xml": junit(page)})
@@ -60,6 +66,6 @@ def _write(folder: Path, files: Mapping[str, str]) -> Path:
     return folder / next(iter(files))
 
 
-def _page(run: Result, baseline: Result | None, across_prompts: bool) -> Page:
+def _page(run: Result, baseline: Result | None, across_prompts: bool, samples: int | None) -> Page:
     changes = compare(baseline, run, across_prompts) if baseline else []
-    return Page(run, baseline, {change.key: change for change in changes})
+    return Page(run, baseline, {change.key: change for change in changes}, samples)
