@@ -150,6 +150,15 @@ def test_the_samples_of_a_figure_are_its_observations(report):
     assert (failed["id"], data["texts"][failed["e"]]) == ("f39", "HTTP 400: the table says so")
 
 
+def test_a_small_page_shows_some_requests_of_each_task_and_counts_them_all(runs, report, tmp_path):
+    whole, small = report("bad"), tmp_path / "small"
+    invoke("report", runs / "bad", "--out", small, "--samples", 4)
+    samples = data_of(page_of(small))["samples"]
+    assert [sample["id"] for sample in samples] == [QUESTIONS[place]["id"] for place in (0, 14, 28, 42)]
+    assert "4 requests of each task of this run" in (small / "report.html").read_text()
+    assert (small / "report.md").read_bytes() == (whole / "report.md").read_bytes()
+
+
 def test_a_long_prompt_that_many_samples_share_is_stored_once(report):
     data = data_of(page_of(report("good")))
     systems = {turn[1] for sample in data["samples"] for turn in sample["p"] if turn[0] == "system"}
