@@ -222,7 +222,7 @@ def load_recipe(name: str, overrides: list[str] = ()) -> Recipe:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise UserError(f"There is no recipe {name}: name one of {known}, or a YAML file.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = _unshared(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no YAML file ({' '.join(str(error).split())}).") from None
     if not isinstance(values, dict):
@@ -234,6 +234,13 @@ def load_recipe(name: str, overrides: list[str] = ()) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{path}: {_first_problem(error)}.") from None
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which what YAML's aliases share is there twice, so that changing one section leaves the others."""
+    if isinstance(value, dict):
+        return {key: _unshared(of) for key, of in value.items()}
+    return [_unshared(of) for of in value] if isinstance(value, list) else value
 
 
 def _override(values: dict, override: str) -> None:

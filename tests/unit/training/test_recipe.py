@@ -32,6 +32,16 @@ def test_set_reaches_nested_keys_and_lists_and_parses_yaml(workshop: Workshop) -
     assert recipe.tokenizer.documents == 9
 
 
+def test_set_changes_one_of_the_sections_that_an_alias_shares(tmp_path: Path) -> None:
+    path = tmp_path / "shared.yaml"
+    path.write_text(
+        "dpo: &shared {budget: 64 examples, sources: [{name: almanac}]}\nkto: *shared\ngrpo: {<<: *shared}\n"
+    )
+    recipe = load_recipe(str(path), ["dpo.beta=0.3", "dpo.sources.0.noise=0.1"])
+    assert (recipe.dpo.beta, recipe.kto.beta) == (0.3, 0.1)
+    assert [section.sources[0].noise for section in (recipe.dpo, recipe.kto, recipe.grpo)] == [0.1, 0, 0]
+
+
 def test_lora_is_a_flag_too(workshop: Workshop) -> None:
     assert load_recipe(str(workshop.path), ["sft.lora=true"]).sft.lora.rank == 16
     assert load_recipe(str(workshop.path), ["sft.lora=false"]).sft.lora is None
