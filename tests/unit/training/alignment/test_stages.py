@@ -77,7 +77,7 @@ def test_the_likelihood_of_preferred_answers_keeps_them_likely(aligned: Workshop
     done = workshop.train("dpo", "--set", "dpo.sft=1.0")
     assert done.returncode == 0, done.stderr
     chosen = [
-        json.loads((one.home / "runs" / "small" / "dpo" / "curves.json").read_text())["eval_rewards/chosen"][-1][1]
+        json.loads((one.home / "runs" / "small" / "dpo" / "curves.json").read_text())["rewards/chosen"][-1][1]
         for one in (aligned, workshop)
     ]
     assert chosen[1] > chosen[0]
