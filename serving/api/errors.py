@@ -7,6 +7,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 MAX_MESSAGE = 1000
 RETRY_AFTER_S = "5"
@@ -114,5 +115,15 @@ def from_status(request: Request, error: HTTPException) -> ApiError:
         return ApiError(404, f"Unknown request URL: {request.method} {path}.", code="unknown_url")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         message = f"Not allowed to {request.method} on {path}."
-        return ApiError(405, message, code="method_not_supported", headers=dict(error.headers or {}))
+        return ApiError(
+            405, message, code="method_not_supported", headers=_allowed(request) or dict(error.headers or {})
+        )
     return ApiError(error.status_code, str(error.detail))
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """The header with all methods of a path: the router names those of the first of its routes alone."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    found = (route.methods for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)
+    methods = sorted(set().union(*found))
+    return {"allow": ", ".join(methods)} if methods else {}

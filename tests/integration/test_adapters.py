@@ -33,7 +33,7 @@ def train_adapter(model: Path, folder: Path) -> None:
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Goodbye!"}]
     (folder / "talk.jsonl").write_text(json.dumps({"messages": turns}))
     sft = {
-        "budget": "80K tokens",
+        "budget": "160K tokens",
         "row": 1024,
         "batch_tokens": 2048,
         "embedding_learning_rate": 0.01,
