@@ -60,7 +60,7 @@ def bring(workshop: Workshop, base: Path) -> str:
 @pytest.mark.parametrize("write", MODELS)
 def test_every_architecture_goes_the_whole_way(workshop: Workshop, write: Callable[[Path], Path]) -> None:
     base = write(workshop.folder / "own")
-    said = bring(workshop, base)
+    bring(workshop, base)
     tuned, aligned = (workshop.home / "models" / name for name in ("small", "small-dpo"))
     for folder, parent in ((tuned, base), (aligned, tuned)):
         check_model_folder(folder)
@@ -69,7 +69,6 @@ def test_every_architecture_goes_the_whole_way(workshop: Workshop, write: Callab
     assert read_lineage(aligned).metrics["accuracy"] == 1.0
     own = (base / "chat_template.jinja").read_text() if write is not write_gpt2 else chat_template()
     assert (aligned / "chat_template.jinja").read_text() == own
-    assert ("the new model gets ours" in said) == (write is write_gpt2)
     for folder in (tuned, aligned):
         assert "training_template.jinja" not in {file.name for file in folder.iterdir()}
         model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
