@@ -111,7 +111,7 @@ def skewed_workshop(folder: Path, base: Path) -> Workshop:
     write_pairs(folder / "chat.jsonl", random.Random(0).sample(skewed(), 60))
     sft = {
         "base": str(base),
-        "budget": "24K tokens",
+        "budget": "100K tokens",
         "row": 256,
         "batch_tokens": 1024,
         "validation_tokens": 0,
