@@ -20,7 +20,7 @@ MODELS = (write_llama, write_qwen2, write_gpt2)
 
 
 def bring(workshop: Workshop, base: Path) -> str:
-    """Fine-tune `base`, then align it; what the command printed."""
+    """Fine-tune `base`, then align it; what the command printed beside its results."""
     conversations = [json.loads(line) for line in (workshop.folder / "chat.jsonl").read_text().splitlines()]
     plain = [json.dumps(of) for of in conversations if "tools" not in of]
     (workshop.folder / "plain.jsonl").write_text("\n".join(plain))
@@ -54,13 +54,14 @@ def bring(workshop: Workshop, base: Path) -> str:
     }
     done = workshop.train("run")
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stderr
 
 
 @pytest.mark.parametrize("write", MODELS)
 def test_every_architecture_goes_the_whole_way(workshop: Workshop, write: Callable[[Path], Path]) -> None:
     base = write(workshop.folder / "own")
-    bring(workshop, base)
+    said = bring(workshop, base)
+    assert ("is missing: the new model gets ours" in said) == (write is write_gpt2)
     tuned, aligned = (workshop.home / "models" / name for name in ("small", "small-dpo"))
     for folder, parent in ((tuned, base), (aligned, tuned)):
         check_model_folder(folder)
