@@ -55,6 +55,12 @@ def _growing(recipe: str) -> AbstractContextManager:
     return growing(recipe)
 
 
+def _aligning() -> AbstractContextManager:
+    from improve.alignment import aligning
+
+    return aligning()
+
+
 def _gate(rules: Path, run: Path, baseline: Path | None, sha256: str) -> str:
     from eval.model_gate import passed
 
@@ -80,7 +86,8 @@ app.command(name="backup")(serving.backup_commands.backup)
 app.command(name="restore")(serving.backup_commands.restore)
 app.command(name="serve")(serving.commands.serve_command([_assistant]))
 app.command(name="doctor")(serving.doctor.doctor)
-app.command(name="chat")(assistant.commands.chat_command(Growers(_grow, _is_unfinished, _growing), _report_of))
+_growers = Growers(_grow, _is_unfinished, _growing, _aligning)
+app.command(name="chat")(assistant.commands.chat_command(_growers, _report_of))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import signal
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def chat_here(
         _talk(f"{served}/v1", name, Voice.of(_folder(model or default_model())), key, report_of)
         return
     # The image engine, which serving() starts, must find that its model is on the way.
-    with growing_images(settings, model, growers), serving_all(settings, model, [extension]) as served:
+    with learning(settings, model, growers), serving_all(settings, model, [extension]) as served:
         url, engine, folder = served.url, served.engine, None
         if not isinstance(engine, RemoteEngine):
             engine.wait_ready()
@@ -76,15 +76,23 @@ def _has_default() -> bool:
 
 
 @contextmanager
-def growing_images(settings: ServingSettings, model: str | None, growers: Growers) -> Iterator[None]:
-    """Beside the default model, grow the image model while the conversation lasts; afterwards, say how far it is."""
-    is_default = model is None and not settings.engine_url and settings.images and settings.image_model is None
-    # A single question would be answered before anything is learnt.
-    if not (is_default and sys.stdin.isatty() and growers.is_unfinished(DEFAULT_IMAGE_MODEL)):
+def learning(settings: ServingSettings, model: str | None, growers: Growers) -> Iterator[None]:
+    """Beside the default model, grow the image model and align the assistant while the conversation lasts.
+
+    Afterwards, say how far both are.
+    """
+    with ExitStack() as learning:
+        # A single question would be answered before anything is learnt.
+        if model is None and not settings.engine_url and sys.stdin.isatty():
+            if settings.images and settings.image_model is None and growers.is_unfinished(DEFAULT_IMAGE_MODEL):
+                learning.callback(_say_how_far)
+                learning.enter_context(growers.growing(DEFAULT_IMAGE_MODEL))
+            if settings.alignment:
+                learning.enter_context(growers.aligning())
         yield
-        return
-    with growers.growing(DEFAULT_IMAGE_MODEL):
-        yield
+
+
+def _say_how_far() -> None:
     if so_far := last_growth(DEFAULT_IMAGE_MODEL):
         print(f"The image model is {round(100 * so_far.share)} % grown and goes on learning in the next chat.")
 

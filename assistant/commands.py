@@ -25,7 +25,8 @@ def chat_command(growers: Growers, report_of: Callable[[str], Path | None]) -> C
         """Talk to a model: grow the default one if there is none, serve it, and open the chat page.
 
         Pictures are drawn by the image model `images`. Beside the default model it is grown as well, in the background
-        while the chat is open; HOMEGROWN_IMAGES=0 leaves pictures out, HOMEGROWN_IMAGE_MODEL names another model.
+        while the chat is open; HOMEGROWN_IMAGES=0 leaves pictures out, HOMEGROWN_IMAGE_MODEL names another model. Then
+        the default model is aligned, and served if it got better; HOMEGROWN_ALIGNMENT=0 leaves that out.
 
         Without a terminal, the question is read from standard input and answered once.
         """

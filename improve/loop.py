@@ -8,12 +8,11 @@ from pathlib import Path
 from assistant.feedback_commands import read_rows
 from assistant.feedback_export import Choice
 from assistant.personas import Voice
-from eval.gate import EXIT_CODES, Judged, Rules, Verdict, judge, outcome, read_rules, render
-from eval.measure import Measurement, measure
-from eval.result import Result
+from eval.gate import read_rules
 from eval.suite import joined
+from improve.judging import Exam, Refused, judged
 from improve.learning import learn, served_recipe
-from improve.rounds import Exam, Outcome, Round, Terms, alone, begin, interrupted, learnt_until, now, same_round
+from improve.rounds import Outcome, Round, Terms, alone, begin, interrupted, learnt_until, now, same_round
 from serving.errors import UserError
 from serving.home import home
 from serving.model_folder import check_model_folder, folder_digest
@@ -41,15 +40,6 @@ class Wish:
     limit: int | None = None
     gate: Path | None = None
     base_url: str | None = None
-
-
-class Refused(UserError):
-    """A model that the gate does not let pass; the exit code is the gate's."""
-
-    def __init__(self, verdict: Verdict, judged: Sequence[Judged], new: str, old: str) -> None:
-        failed = "; ".join(entry.rule for entry in judged if entry.verdict == verdict)
-        super().__init__(f"{new} is not promoted ({verdict}: {failed}), and {old} goes on serving.")
-        self.exit_code = EXIT_CODES[verdict]
 
 
 def run(wish: Wish, dry_run: bool = False) -> None:
@@ -129,31 +119,16 @@ def _pinned(terms: Terms, exam: Exam, parent: Path, recipe: Recipe, dry_run: boo
 
 
 def _promote_if_it_passes(pinned: Round, exam: Exam, parent: Path, recipe: Recipe, base_url: str | None) -> None:
-    new, asked = pinned.model, pinned.folder / "asked" / exam.name
-    served = _asked(parent, asked / "served", exam, recipe)
-    judged = judge(_rules(pinned, exam), _asked(new, asked / "new", exam, recipe), served)
-    verdict = outcome(judged)
-    print(render(judged), flush=True)
+    new = pinned.model
+    verdict, entries = judged(exam, new, parent, recipe.name, pinned.folder)
     found = Outcome(exam=exam, verdict=verdict, sha256=folder_digest(new))
     pinned.end(found)
     if verdict != "pass":
-        raise Refused(verdict, judged, new.name, parent.name)
+        raise Refused(verdict, entries, new.name, parent.name)
     reason = f"round {pinned.number}: {pinned.plan.rows} rows of feedback by {pinned.plan.terms.method}"
     promote(new.name, reason, base_url)
     pinned.end(found.model_copy(update={"promoted": True}))
     _say(f"{new.name} is promoted in the place of {parent.name}")
-
-
-def _asked(model: Path, out: Path, exam: Exam, recipe: Recipe) -> Result:
-    _say(f"asking {model.name}: {', '.join(exam.suites)}")
-    return measure(Measurement(str(model), exam.suites, exam=recipe.name, out=out, limit=exam.limit))
-
-
-def _rules(pinned: Round, exam: Exam) -> Rules:
-    """As they were when the round was judged, kept beside what it found."""
-    file = pinned.folder / "gate.yaml"
-    file.write_text(exam.rules, encoding="utf-8")
-    return read_rules(file)
 
 
 def _say(what: str) -> None:

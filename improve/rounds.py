@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assistant.feedback_commands import write_rows
 from eval.gate import Verdict
+from improve.judging import Exam
 from serving.errors import UserError
 from serving.home import home
 from training.checkpoints import write_whole
@@ -32,21 +33,6 @@ class Terms(BaseModel):
     recipe: str
     method: str
     overrides: list[str]
-
-
-class Exam(BaseModel):
-    """What both models are asked, and by which rules (the text of the gate's file) that is judged."""
-
-    model_config = ConfigDict(frozen=True)
-
-    suites: list[str]
-    limit: int | None
-    rules: str
-
-    @property
-    def name(self) -> str:
-        """Of the folder with the answers, which other rules judge as well."""
-        return hashlib.sha256(f"{self.suites} {self.limit}".encode()).hexdigest()[:12]
 
 
 class Plan(BaseModel):

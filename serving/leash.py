@@ -24,6 +24,7 @@ def main(command: list[str]) -> int:
     grace_s = GRACE_S
     if command[0] == "--grace":
         grace_s, command = float(command[1]), command[2:]
+    _be_nice_as_a_session()
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     child = subprocess.Popen(
@@ -33,6 +34,13 @@ def main(command: list[str]) -> int:
     code = child.wait()
     _kill_descendants()
     return code if code >= 0 else 128 - code
+
+
+def _be_nice_as_a_session() -> None:
+    """Where Linux schedules sessions as groups, being nice counts only inside one: tell a session that begins here."""
+    if os.getsid(0) == os.getpid() and (niceness := os.getpriority(os.PRIO_PROCESS, 0)) > 0:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _end_with_owner(child: subprocess.Popen, grace_s: float) -> None:

@@ -38,6 +38,7 @@ class ServingSettings(BaseSettings):
     log_contents: bool = Field(default=False, description="whether the log holds what people write and are answered")
     shutdown_s: float = Field(default=10.0, ge=0, le=3600, description="how long running answers may go on at the end")
     drain_s: float = Field(default=600.0, ge=0, description="how long they may once another model was promoted")
+    alignment: bool = Field(default=True, description="whether chats align the default model in the background")
     images: bool = Field(default=True, description="whether pictures are drawn")
     image_model: str | None = Field(default=None, description="folder, name or hub id; default: images, once grown")
     image_queue: int = Field(default=16, ge=1, description="requests for pictures that may wait")

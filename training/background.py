@@ -1,4 +1,4 @@
-"""Grows a model in the background while something else goes on: `python -m training.background RECIPE` is its process.
+"""What learns in the background while something else goes on; `python -m training.background RECIPE` grows a model.
 
 It has the lowest priority and is on a leash: it ends with its owner, and goes on from its last checkpoint next time.
 """
@@ -34,26 +34,37 @@ def growing(recipe: str) -> Iterator[None]:
     """Grow the image model of `recipe` while the block runs; what its process says goes to a log."""
     name = Path(recipe).stem
     log, progress = home() / "logs" / f"growing-{name}.log", progress_file(name)
-    for folder in (log.parent, progress.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    progress.parent.mkdir(parents=True, exist_ok=True)
     if not progress.exists():
         write_whole(progress, json.dumps({"share": 0.0}))
     progress.touch()
+    with in_background("training.background", [recipe], log) as process:
+        watcher = threading.Thread(target=_vouch, args=(process, progress), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            process.stdin.close()
+            watcher.join()
+
+
+@contextlib.contextmanager
+def in_background(module: str, arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
+    """Run `python -m module` on a leash while the block runs; what it says goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, leash.__file__, sys.executable, "-m", "training.background", recipe],
+            [sys.executable, leash.__file__, sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    watcher = threading.Thread(target=_vouch, args=(process, progress), daemon=True)
-    watcher.start()
     try:
-        yield
+        yield process
     finally:
         process.stdin.close()
-        watcher.join()
+        process.wait()
 
 
 def _vouch(process: subprocess.Popen, progress: Path) -> None:

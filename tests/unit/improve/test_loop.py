@@ -3,6 +3,7 @@
 import pytest
 
 from improve import loop
+from improve.judging import Refused
 from improve.rounds import rounds
 from serving.errors import UserError
 from serving.model_folder import folder_digest, read_lineage
@@ -12,7 +13,7 @@ from tests.unit.improve.conftest import BROKEN, KEPT, OPEN, Home
 
 def test_thumbs_make_another_model_that_is_served_once_it_passes(house: Home, capfd: pytest.CaptureFixture) -> None:
     house.press(0, 8)
-    with pytest.raises(loop.Refused, match=r"-1 is not promoted \(regression: said.*, and almanac goes on") as refused:
+    with pytest.raises(Refused, match=r"-1 is not promoted \(regression: said.*, and almanac goes on") as refused:
         loop.run(house.wish(BROKEN))
     assert refused.value.exit_code == 1
     assert current() is None
@@ -29,7 +30,7 @@ def test_thumbs_make_another_model_that_is_served_once_it_passes(house: Home, ca
     assert "nothing new since round 1, which made almanac-improved-1 (gate: regression)" in capfd.readouterr().out
 
     (pinned.folder / "outcome.json").unlink()  # as if it had been killed just before the end
-    with pytest.raises(loop.Refused):
+    with pytest.raises(Refused):
         loop.run(house.wish(BROKEN))
     assert "going on with round 1" in (said := capfd.readouterr().out)
     assert "dpo  unchanged" in said
@@ -54,7 +55,7 @@ def test_thumbs_make_another_model_that_is_served_once_it_passes(house: Home, ca
 
 def test_every_thumb_counts_for_kto_and_few_questions_prove_nothing(house: Home) -> None:
     house.press(0, 8)
-    with pytest.raises(loop.Refused) as undecided:
+    with pytest.raises(Refused) as undecided:
         loop.run(house.wish(OPEN, method="kto", lora=True))
     assert undecided.value.exit_code == 3
     [pinned] = rounds()

@@ -1,0 +1,119 @@
+"""The default assistant's alignment beside the first conversations: learnt, examined, served if the gate passes.
+
+`python -m improve.alignment` is the background process. It has the lowest priority, waits for the image model, is on a
+leash as that is, and goes on next time where it was. What it came to is kept in runs/<recipe>/outcome.json.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from eval.gate import Verdict
+from improve.judging import Exam, Refused, judged
+from improve.rounds import alone
+from serving.errors import UserError
+from serving.home import home
+from serving.image_engine import DEFAULT_IMAGE_MODEL
+from serving.images.growth import growth
+from serving.model_folder import folder_digest, read_lineage
+from serving.registry import DEFAULT_MODEL, promote, promoted
+from training.background import give_way, in_background
+from training.checkpoints import write_whole
+from training.pipeline import run_recipe
+from training.recipe import load_recipe
+
+RECIPE = f"{DEFAULT_MODEL}-aligned"
+RULES = Path(__file__).parent / "alignment.yaml"
+SUITE = "almanac"
+POLL_S = 5.0
+
+
+class Outcome(BaseModel):
+    """What became of the alignment of the model with the digest `parent_sha256`."""
+
+    parent_sha256: str
+    model: str
+    verdict: Verdict
+    promoted: bool = False
+
+
+@contextlib.contextmanager
+def aligning() -> Iterator[None]:
+    """Align the default model in the background while the block runs, if that is due; afterwards, say how far it is."""
+    if not is_due():
+        yield
+        return
+    with in_background("improve.alignment", [], home() / "logs" / "aligning.log"):
+        yield
+    print(_news())
+
+
+def is_due() -> bool:
+    """Whether the model that the recipe begins with is served by default, and has not been through it."""
+    folder = home() / "models" / DEFAULT_MODEL
+    if promoted() is not None or not (folder / "lineage.json").is_file():
+        return False
+    if read_lineage(folder).recipe != DEFAULT_MODEL:
+        return False
+    done = _outcome()
+    return done is None or done.parent_sha256 != folder_digest(folder)
+
+
+def align(base_url: str | None = None) -> None:
+    """Run the recipe, ask the model that it makes and the one it began with the same, and promote it if the gate lets.
+
+    Raises `UserError`, `Refused` where the gate does; what is served is then what was served before.
+    """
+    parent = home() / "models" / DEFAULT_MODEL
+    begun_with = folder_digest(parent)
+    with alone():
+        new = run_recipe(load_recipe(RECIPE))
+        exam = Exam(suites=[SUITE], rules=RULES.read_text(encoding="utf-8"))
+        verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, _file().parent)
+        found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
+        if verdict == "pass" and promoted() is None:
+            promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for", base_url)
+            found = found.model_copy(update={"promoted": True})
+        write_whole(_file(), found.model_dump_json())
+    if verdict != "pass":
+        raise Refused(verdict, entries, new.name, parent.name)
+
+
+def _news() -> str:
+    found = _outcome()
+    if found is None:
+        return "The assistant's alignment goes on in the next chat."
+    if found.promoted:
+        return f"The assistant was aligned: {found.model} is served from now on (homegrown models rollback undoes it)."
+    return f"The assistant was aligned, but {found.model} did not pass the gate ({found.verdict}): all stays as it was."
+
+
+def _outcome() -> Outcome | None:
+    with contextlib.suppress(FileNotFoundError):
+        return Outcome.model_validate_json(_file().read_bytes())
+    return None
+
+
+def _file() -> Path:
+    return home() / "runs" / Path(RECIPE).stem / "outcome.json"
+
+
+def main() -> int:
+    """Align once no image model is being grown; the exit code."""
+    give_way()
+    while growth(DEFAULT_IMAGE_MODEL) is not None:
+        time.sleep(POLL_S)
+    try:
+        align()
+    except UserError as error:
+        print(error, flush=True)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
