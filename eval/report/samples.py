@@ -41,11 +41,11 @@ class Texts:
 
 
 def shown(records: Sequence[Record], most: int | None) -> list[Record]:
-    """All records, or at most so many of each task, evenly from its beginning to its end."""
+    """All records, or at most so many of each task, evenly over their keys: they come in the order of the answers."""
     if most is None:
         return list(records)
     of_task: dict[str, list[Record]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.key):
         of_task.setdefault(record.task, []).append(record)
     return [
         group[number * len(group) // kept]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    write_tiny_pipeline(folder / "tiny", "PixelPipeline")
+    write_tiny_pipeline(folder / "pixels", "PixelPipeline")
     return folder
 
 
@@ -29,7 +29,7 @@ def command(*arguments: str) -> list[str]:
 
 def test_drawn_pictures_are_known_again(folder: Path) -> None:
     drawing = command(
-        "draw", "a red boat", "-o", "boat.webp", "-n", "2", "--seed", "5", "--model", "tiny", "--size", "300x256"
+        "draw", "a red boat", "-o", "boat.webp", "-n", "2", "--seed", "5", "--model", "pixels", "--size", "300x256"
     )
     drawn = subprocess.run(drawing, cwd=folder, capture_output=True, text=True, timeout=400, check=True)
     assert drawn.stdout == "boat-1.webp\nboat-2.webp\n"
@@ -38,7 +38,7 @@ def test_drawn_pictures_are_known_again(folder: Path) -> None:
     asked = command("verify", "--json", "boat-1.webp", "copy.jpg")
     verified = subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=200, check=True)
     boat, copy = map(json.loads, verified.stdout.splitlines())
-    assert (boat["origin"]["prompt"], boat["origin"]["seed"], boat["origin"]["model"]) == ("a red boat", 5, "tiny")
+    assert (boat["origin"]["prompt"], boat["origin"]["seed"], boat["origin"]["model"]) == ("a red boat", 5, "pixels")
     assert boat["watermark"]["found"]
     assert copy["watermark"]["found"]
     assert copy["origin"] is None
@@ -46,7 +46,7 @@ def test_drawn_pictures_are_known_again(folder: Path) -> None:
 
 def test_interrupted_while_the_worker_starts_neither_file_nor_process_is_left(folder: Path) -> None:
     (folder / "empty").mkdir()
-    drawing = command("draw", "a boat", "-o", "empty/boat.png", "-n", "10", "--steps", "200", "--model", "tiny")
+    drawing = command("draw", "a boat", "-o", "empty/boat.png", "-n", "10", "--steps", "200", "--model", "pixels")
     with subprocess.Popen(drawing, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 200
         while len(family := descendants(process.pid)) < 2:

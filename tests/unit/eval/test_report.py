@@ -154,7 +154,8 @@ def test_a_small_page_shows_some_requests_of_each_task_and_counts_them_all(runs,
     whole, small = report("bad"), tmp_path / "small"
     invoke("report", runs / "bad", "--out", small, "--samples", 4)
     samples = data_of(page_of(small))["samples"]
-    assert [sample["id"] for sample in samples] == [QUESTIONS[place]["id"] for place in (0, 14, 28, 42)]
+    ids = sorted(question["id"] for question in QUESTIONS)
+    assert [sample["id"] for sample in samples] == [ids[place] for place in (0, 14, 28, 42)]
     assert "4 requests of each task of this run" in (small / "report.html").read_text()
     assert (small / "report.md").read_bytes() == (whole / "report.md").read_bytes()
 
