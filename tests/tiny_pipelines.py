@@ -5,6 +5,7 @@ milliseconds a step.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
 
 TEXT_WIDTH = 16
 CAPTION_LETTERS = 48
-# Sides in px; PixelPipeline is our own.
-NATIVE_SIZE = {"StableDiffusionPipeline": 64, "StableDiffusionXLPipeline": 64, "FluxPipeline": 256, "PixelPipeline": 16}
+# Sides in px; PixelPipeline is our own, which paints by patches or by slots.
+NATIVE_SIZE = {
+    "StableDiffusionPipeline": 64,
+    "StableDiffusionXLPipeline": 64,
+    "FluxPipeline": 256,
+    "PixelPipeline": 16,
+    "PixelPipeline-slots": 16,
+}
 
 
 def write_tiny_pipeline(folder: Path, kind: str = "StableDiffusionPipeline", seed: int = 0) -> Path:
-    """A random text-to-image pipeline of the class `kind` (one of `NATIVE_SIZE`), saved in `folder`."""
+    """A random text-to-image pipeline of the kind `kind` (one of `NATIVE_SIZE`), saved in `folder`."""
     import torch
 
     with torch.random.fork_rng():
@@ -133,7 +140,7 @@ def _flux() -> "DiffusionPipeline":
     )
 
 
-def _pixels() -> "DiffusionPipeline":
+def _pixels(slots: int = 0) -> "DiffusionPipeline":
     from diffusers import FlowMatchEulerDiscreteScheduler
 
     from serving.images.model import CaptionEncoder, PixelTransformer
@@ -143,7 +150,7 @@ def _pixels() -> "DiffusionPipeline":
     return PixelPipeline(
         tokenizer=tokenizer,
         text_encoder=CaptionEncoder(vocab_size=len(tokenizer), dim=TEXT_WIDTH, heads=2),
-        transformer=PixelTransformer(sample_size=16, patch_size=4, dim=TEXT_WIDTH, depth=2, heads=2),
+        transformer=PixelTransformer(sample_size=16, patch_size=4, dim=TEXT_WIDTH, depth=2, heads=2, slots=slots),
         scheduler=FlowMatchEulerDiscreteScheduler(),
     )
 
@@ -153,6 +160,7 @@ MAKERS: dict[str, Callable[[], "DiffusionPipeline"]] = {
     "StableDiffusionXLPipeline": _stable_diffusion_xl,
     "FluxPipeline": _flux,
     "PixelPipeline": _pixels,
+    "PixelPipeline-slots": partial(_pixels, slots=2),
 }
 
 

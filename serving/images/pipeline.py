@@ -22,7 +22,7 @@ from serving.images.model import Caption, CaptionEncoder, PixelTransformer
 
 STEPS = 8
 NO_GUIDANCE, NEGATIVE_GUIDANCE = 1.0, 1.25
-VARIETY = 0.35
+VARIETY, VARIETY_OF_SLOTS = 0.35, 0.2
 # Predictions may leave the range of colours a little, so that guidance can reach pure white and black.
 BOUND = 1.1
 
@@ -63,7 +63,7 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
         negative_prompt: str | list[str] = "",
         num_inference_steps: int = STEPS,
         guidance_scale: float | None = None,
-        variety: float = VARIETY,
+        variety: float | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         image: PIL.Image.Image | list[PIL.Image.Image] | None = None,
         mask_image: PIL.Image.Image | list[PIL.Image.Image] | None = None,
@@ -86,6 +86,8 @@ class PixelPipeline(DiffusionPipeline, AuraFlowLoraLoaderMixin):
         if guidance_scale is None:
             guidance_scale = NEGATIVE_GUIDANCE if any(unwanted) else NO_GUIDANCE
         caption = self.encode(prompts if guidance_scale == NO_GUIDANCE else prompts + unwanted)
+        if variety is None:
+            variety = VARIETY_OF_SLOTS if self.transformer.config.slots else VARIETY
         self._interrupt = False
         sigmas = torch.linspace(1, 1 / num_inference_steps, num_inference_steps).tolist()
         self.scheduler.set_timesteps(sigmas=sigmas, device=self._execution_device)

@@ -25,7 +25,7 @@ class Family(ABC):
 
     part: ClassVar[str]
     """The component that predicts."""
-    targets: ClassVar[list[str]]
+    targets: list[str]
     """Its attention and feed-forward projections, by the ends of their names."""
     steps: ClassVar[int]
     learning_rate: ClassVar[float]
@@ -76,11 +76,16 @@ class Pixels(Family):
     """Our own."""
 
     part = "transformer"
-    # The last three paint: a new outline needs them.
-    targets: ClassVar = ["to_q", "to_k", "to_v", "to_out", "up", "down", "caption", "shares", "colours", "plain"]
     steps, learning_rate, batch = 400, 2e-3, 8
     caption = "a {}"
     checkpointing = False
+
+    def __init__(self, pipeline: DiffusionPipeline) -> None:
+        super().__init__(pipeline)
+        # A new outline needs what paints, too.
+        slots, patches = ["outline", "colour", "radius"], ["shares", "colours", "plain"]
+        painting = slots if self.denoiser.config.slots else patches
+        self.targets = ["to_q", "to_k", "to_v", "to_out", "up", "down", "caption", *painting]
 
     def encode(self, captions: list[str]) -> Condition:
         return tuple(self.pipeline.encode(captions))
