@@ -5,7 +5,9 @@ from pathlib import Path
 
 from improve.rounds import Round
 from serving.errors import UserError
+from serving.home import home
 from serving.model_folder import read_lineage, read_object
+from training.exam import is_examined
 from training.pipeline import STAGES
 from training.recipe import Recipe, load_recipe
 
@@ -17,11 +19,28 @@ DIALS = {"batch": 16, "held_out": 128, "answer_tokens": 256, "warmup_steps": 5, 
 
 
 def served_recipe(model: Path, named: str | None) -> Recipe:
-    """The recipe called `named`, or without a name the one that the model was grown by. Raises `UserError`."""
-    grown_by = read_lineage(model).recipe if (model / "lineage.json").is_file() else None
-    if not (named or grown_by):
+    """The recipe called `named`, or without a name the one that the model was grown by. Raises `UserError`.
+
+    An alignment recipe says neither what the model was taught nor what it can be asked: then it is that of the nearest
+    parent that has an exam.
+    """
+    if named:
+        return load_recipe(named)
+    recipes = [load_recipe(name) for name in _grown_by(model)]
+    if not recipes:
         raise UserError(f"Nothing says by which recipe {model.name} was grown: name one with --recipe.")
-    return load_recipe(named or grown_by)
+    return next(filter(is_examined, recipes), recipes[0])
+
+
+def _grown_by(model: Path) -> list[str]:
+    """The recipes of the model and of the parents that are here, the model's first."""
+    found, seen = [], set()
+    while model not in seen and (model / "lineage.json").is_file():
+        seen.add(model)
+        lineage = read_lineage(model)
+        found += [lineage.recipe] if lineage.recipe else []
+        model = home() / "models" / (lineage.parent or "")
+    return list(dict.fromkeys(found))
 
 
 def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:

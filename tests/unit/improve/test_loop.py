@@ -1,12 +1,15 @@
 """From thumbs to what is served: learnt, examined, promoted or refused, and nothing of it twice."""
 
+import shutil
+
 import pytest
 
 from improve import loop
 from improve.judging import Refused
+from improve.learning import served_recipe
 from improve.rounds import rounds
 from serving.errors import UserError
-from serving.model_folder import folder_digest, read_lineage
+from serving.model_folder import Lineage, finish_model_folder, folder_digest, read_lineage
 from serving.registry import current, rollback
 from tests.unit.improve.conftest import BROKEN, KEPT, OPEN, Home
 
@@ -95,6 +98,16 @@ def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(house: Home, ch
         loop.run(loop.Wish(**(vars(house.wish()) | change)))
     assert current() is None
     assert house.models == {"almanac"}
+
+
+def test_an_aligned_model_is_examined_in_what_its_parent_was_taught(house: Home) -> None:
+    aligned = house.folder / "models" / "aligned"
+    shutil.copytree(house.folder / "models" / "almanac", aligned)
+    finish_model_folder(aligned, Lineage(stage="rloo", recipe="almanac-aligned", parent="almanac"))
+    assert served_recipe(aligned, None).name == "almanac"
+    assert served_recipe(aligned, "stories").name == "stories"
+    finish_model_folder(aligned, Lineage(stage="rloo", recipe="almanac-aligned", parent="aligned"))
+    assert served_recipe(aligned, None).name == "almanac-aligned"
 
 
 def test_a_model_that_nobody_knows_the_recipe_of_needs_one(house: Home) -> None:
