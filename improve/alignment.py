@@ -73,7 +73,9 @@ def align(base_url: str | None = None) -> None:
     with alone():
         new = run_recipe(load_recipe(RECIPE))
         exam = Exam(suites=[SUITE], rules=RULES.read_text(encoding="utf-8"))
-        verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, _file().parent)
+        folder = _file().parent / "judged" / folder_digest(new)[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, folder)
         found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
         if verdict == "pass" and promoted() is None:
             promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for", base_url)

@@ -139,7 +139,9 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError("Another `homegrown improve` runs in this home: wait for its end, or end it.") from None
+            raise UserError(
+                "Another `homegrown improve` runs here, or a chat aligns its model: wait for its end, or end it."
+            ) from None
         yield
 
 
