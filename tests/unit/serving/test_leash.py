@@ -4,6 +4,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from serving import leash
 from tests.processes import descendants, still_running
 
@@ -44,3 +46,13 @@ def test_exit_code_and_orphans_of_a_command_that_ends_by_itself(tmp_path: Path) 
 def test_a_killed_command_is_reported_like_in_a_shell() -> None:
     command = [sys.executable, leash.__file__, "sh", "-c", "kill -KILL $$"]
     assert subprocess.Popen(command, stdin=subprocess.PIPE).wait(timeout=20) == 128 + signal.SIGKILL
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions are not scheduled as groups here")
+@pytest.mark.parametrize(("leader", "said"), [([], "nice 7"), (["sh", "-c", '"$@"; exit $?', "sh"], "nice 0")])
+def test_a_session_that_begins_with_it_is_as_nice_as_its_owner(leader: list[str], said: str) -> None:
+    """What runs at a low priority starts an engine of low priority; a session with another leader is left alone."""
+    command = [*leader, "nice", "-n", "7", sys.executable, leash.__file__, "cat", "/proc/self/autogroup"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, start_new_session=True, text=True) as process:
+        assert process.stdout.read().strip().endswith(said)
