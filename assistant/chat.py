@@ -81,14 +81,14 @@ def learning(settings: ServingSettings, model: str | None, growers: Growers) -> 
 
     Afterwards, say how far both are.
     """
-    with ExitStack() as learning:
+    with ExitStack() as beside:
         # A single question would be answered before anything is learnt.
         if model is None and not settings.engine_url and sys.stdin.isatty():
             if settings.images and settings.image_model is None and growers.is_unfinished(DEFAULT_IMAGE_MODEL):
-                learning.callback(_say_how_far)
-                learning.enter_context(growers.growing(DEFAULT_IMAGE_MODEL))
+                beside.callback(_say_how_far)
+                beside.enter_context(growers.growing(DEFAULT_IMAGE_MODEL))
             if settings.alignment:
-                learning.enter_context(growers.aligning())
+                beside.enter_context(growers.aligning())
         yield
 
 

@@ -63,7 +63,7 @@ def is_due() -> bool:
     return done is None or done.parent_sha256 != folder_digest(folder)
 
 
-def align(base_url: str | None = None) -> None:
+def align() -> None:
     """Run the recipe, ask the model that it makes and the one it began with the same, and promote it if the gate lets.
 
     Raises `UserError`, `Refused` where the gate does; what is served is then what was served before.
@@ -78,7 +78,7 @@ def align(base_url: str | None = None) -> None:
         verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, folder)
         found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
         if verdict == "pass" and promoted() is None:
-            promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for", base_url)
+            promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for")
             found = found.model_copy(update={"promoted": True})
         write_whole(_file(), found.model_dump_json())
     if verdict != "pass":
