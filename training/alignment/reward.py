@@ -1,6 +1,5 @@
 """A reward model: TRL's RewardTrainer on preference pairs."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from trl import RewardConfig, RewardTrainer
 
 from serving.errors import UserError
 from training.adapters import adapters_for, load_frozen
-from training.alignment.shared_prompts import after_shared_beginning
+from training.alignment.shared_prompts import rewards_behind_beginning
 from training.alignment.trainer import (
     AlignedTraining,
     arguments,
@@ -25,15 +24,13 @@ from training.alignment.trainer import (
 from training.job import Job
 from training.trainer import run
 
-SCORED_AT_ONCE = 64
-
 
 class RewardLearner(AlignedTraining, RewardTrainer):
     """`RewardTrainer` on our schedule; the system prompt that all examples begin with is read once a step."""
 
     def compute_loss(self, model, inputs, *others, **more):
         def read(input_ids: torch.Tensor, attention_mask: torch.Tensor, **_) -> ModelOutput:
-            return after_shared_beginning(model, input_ids, attention_mask)
+            return ModelOutput(logits=rewards_behind_beginning(model, input_ids, attention_mask))
 
         return super().compute_loss(read, inputs, *others, **more)
 
@@ -93,17 +90,10 @@ def answer_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str) -> 
 
 @torch.inference_mode()
 def rewards_of(model: PreTrainedModel, pad_id: int, sequences: Sequence[list[int]]) -> list[float]:
-    """The reward of every sequence of token ids; those of a length are read together."""
+    """The reward of every sequence of token ids."""
     model.eval()
-    rewards = [0.0] * len(sequences)
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for place, sequence in enumerate(sequences):
-        by_length[len(sequence)].append(place)
-    for places in by_length.values():
-        for start in range(0, len(places), SCORED_AT_ONCE):
-            part = places[start : start + SCORED_AT_ONCE]
-            ids = torch.tensor([sequences[place] for place in part], device=model.device)
-            logits = after_shared_beginning(model, ids, torch.ones_like(ids)).logits[:, 0]
-            for place, reward in zip(part, logits.float().tolist(), strict=True):
-                rewards[place] = reward
-    return rewards
+    lengths = torch.tensor([len(sequence) for sequence in sequences], device=model.device)
+    width = int(lengths.max())
+    ids = torch.tensor([sequence + [pad_id] * (width - len(sequence)) for sequence in sequences], device=model.device)
+    mask = torch.arange(width, device=model.device) < lengths[:, None]
+    return rewards_behind_beginning(model, ids, mask.long())[:, 0].tolist()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
@@ -20,7 +22,7 @@ from training.alignment.shared_prompts import answer
 from training.checkpoints import write_whole
 from training.trainer import is_first_rank
 
-AT_ONCE = 64
+AT_ONCE = 128
 WEIGHTS, LOOKS = "best.safetensors", "looks.json"
 
 
@@ -90,14 +92,15 @@ class Watch(TrainerCallback):
         write_whole(self.folder / LOOKS, json.dumps(self.looks))
 
     def _quality(self, model: PreTrainedModel) -> float:
-        values = []
-        for start in range(0, len(self.rows), AT_ONCE):
-            part = self.rows[start : start + AT_ONCE]
+        values, ranks = [], PartialState()
+        mine = self.rows[ranks.process_index :: ranks.num_processes]
+        for start in range(0, len(mine), AT_ONCE):
+            part = mine[start : start + AT_ONCE]
             answers = greedy_answers(model, self.tokenizer, [row["prompt"] for row in part], self.section.answer_tokens)
             samples, named = [row["sample"] for row in part], [row["scores"] for row in part]
             for score in self.scores:
                 values += [v for v in score(completion_ids=answers, sample=samples, scores=named) if v is not None]
-        return fmean(values)
+        return fmean(gather_object(values))
 
 
 def greedy_answers(

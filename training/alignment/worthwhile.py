@@ -6,11 +6,11 @@ sampling of DAPO, Yu et al. 2025, arXiv:2503.14476; filtered before training as 
 
 import json
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from serving.errors import UserError
@@ -18,9 +18,8 @@ from training.alignment.rewards import ScoreReward
 from training.alignment.section import OnlineSection
 from training.alignment.shared_prompts import answer
 from training.checkpoints import write_whole
-from training.trainer import is_first_rank
 
-AT_ONCE = 16
+AT_ONCE = 64
 
 
 def worthwhile(
@@ -36,13 +35,12 @@ def worthwhile(
     Found once, by all ranks together, and kept in `file`. Raises `UserError` when they are too few for a batch.
     """
     if not file.exists():
-        first, ranks = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        mine = range(first, min(section.tried, len(rows)), ranks)
-        found = sorted(chain.from_iterable(_gathered(_differing(section, model, tokenizer, rewards, rows, mine))))
-        if is_first_rank():
+        ranks = PartialState()
+        mine = range(ranks.process_index, min(section.tried, len(rows)), ranks.num_processes)
+        found = sorted(gather_object(_differing(section, model, tokenizer, rewards, rows, mine)))
+        if ranks.is_main_process:
             write_whole(file, json.dumps(found))
-        if dist.is_initialized():
-            dist.barrier()
+        ranks.wait_for_everyone()
     picked = [rows[place] for place in json.loads(file.read_text(encoding="utf-8"))]
     if len(picked) * section.generations < section.batch:
         raise UserError(
@@ -77,11 +75,3 @@ def _differing(
                 found.append(place)
     model.train()
     return found
-
-
-def _gathered(mine: list[int]) -> list[list[int]]:
-    if not dist.is_initialized():
-        return [mine]
-    every: list[list[int]] = [[]] * dist.get_world_size()
-    dist.all_gather_object(every, mine)
-    return every

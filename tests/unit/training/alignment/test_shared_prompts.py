@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BloomConfig,
+    GPT2Config,
+)
 
-from training.alignment.shared_prompts import after_shared_beginning, answer, log_probabilities
+from training.alignment import shared_prompts
+from training.alignment.shared_prompts import answer, log_probabilities, rewards_behind_beginning
 
 LONGEST = 12
 
@@ -70,18 +77,59 @@ def test_likelihoods_entropies_and_gradients_are_those_of_whole_sequences(model,
     assert torch.allclose(gradient, expected, atol=1e-5)
 
 
-def test_rows_behind_a_shared_beginning_are_what_they_are_alone(model) -> None:
-    ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 10, 0], [5, 6, 11, 12, 13]])
-    mask = (ids != 0).long()
-    behind = after_shared_beginning(model, ids, mask).logits
-    assert behind.shape[1] == 3
-    assert torch.allclose(behind * mask[:, 2:, None], model(ids, mask).logits[:, 2:] * mask[:, 2:, None], atol=1e-5)
+def test_prompts_that_begin_alike_are_read_as_alone(model) -> None:
+    """Padding then lies between the shared beginning and the rest of a prompt."""
+    prompts = [[5, 6, 7, 8, 9], [5, 6, 7, 10], [5, 6, 7, 8], [5, 6, 7]]
+    for prompt, found in zip(prompts, answer(model, prompts, LONGEST, -1, 0), strict=True):
+        assert found == answer(model, [prompt], LONGEST, -1, 0)[0]
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(p)) + p + [9, 8] for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * (len(p) + 2) for p in prompts])
+    found, _ = log_probabilities(model, ids, mask, 2, temperature=1.0)
+    for row, prompt in enumerate(prompts):
+        whole = model(torch.tensor([[*prompt, 9, 8]])).logits[0, -3:-1].log_softmax(-1)
+        assert torch.allclose(found[row], whole[[0, 1], [9, 8]], atol=1e-5)
 
 
-@pytest.mark.parametrize("ids", [[[5, 6, 7], [8, 6, 7]], [[5, 6, 7], [5, 6, 7]]])
-def test_rows_that_share_nothing_or_everything(model, ids) -> None:
-    ids = torch.tensor(ids)
-    mask = torch.ones_like(ids)
-    assert torch.allclose(
-        after_shared_beginning(model, ids, mask).logits[:, -1], model(ids, mask).logits[:, -1], atol=1e-5
-    )
+def test_absolute_positions_and_models_that_take_none() -> None:
+    """GPT-2 adds positions to its tokens, so padding must not count; BLOOM is given none and shares no beginning."""
+    prompts = [[5, 6, 7, 8, 9], [5, 6, 7, 10], [5, 6, 7, 8]]
+    for config in (
+        GPT2Config(vocab_size=32, n_embd=16, n_layer=2, n_head=2, n_positions=32),
+        BloomConfig(vocab_size=32, hidden_size=16, n_layer=2, n_head=2),
+    ):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config).eval()
+        for parameter in model.parameters():  # new weights are too much alike for anything to depend on positions
+            torch.nn.init.normal_(parameter, std=0.3)
+        for prompt, found in zip(prompts, answer(model, prompts, LONGEST, -1, 0), strict=True):
+            output = model.generate(torch.tensor([prompt]), max_new_tokens=LONGEST, do_sample=False, eos_token_id=None)
+            assert found == output[0, len(prompt) :].tolist()
+
+
+@pytest.fixture(scope="module")
+def reward_model(tiny_model: Path):
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1).eval()
+    model.config.pad_token_id = 0
+    return model
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[5, 6, 7, 8, 9], [5, 6, 7, 10], [5, 6, 11, 12, 13], [5, 6, 7]],
+        [[5, 6, 7], [8, 6, 7, 9]],
+        [[5, 6, 7], [5, 6, 7]],
+        [[5], [5]],
+    ],
+)
+def test_rewards_are_what_they_are_of_each_row_alone(reward_model, monkeypatch: pytest.MonkeyPatch, rows) -> None:
+    monkeypatch.setattr(shared_prompts, "AT_ONCE", 2)
+    width, weight = max(map(len, rows)), reward_model.model.layers[0].self_attn.q_proj.weight
+    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    found = rewards_behind_beginning(reward_model, ids, (ids != 0).long())
+    alone = torch.cat([reward_model(torch.tensor([row])).logits for row in rows])
+    assert torch.allclose(found, alone, atol=1e-5)
+    gradients = [torch.autograd.grad((of**2).sum(), weight)[0] for of in (found, alone)]
+    assert torch.allclose(*gradients, atol=1e-5)
