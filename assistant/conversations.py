@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Required, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, CursorResult, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from assistant.picture_files import pictures_in, remove_unused
@@ -168,15 +168,18 @@ class Conversations:
         return message
 
     async def save(self, progress: Mapping[str, Progress]) -> int:
-        """Write down how far answers are, by their ids; how many of them have not been deleted meanwhile."""
-        saved = 0
+        """Write down how far answers are, by their ids; how many of them have not been deleted meanwhile.
+
+        All go in one statement, so each must say the same things.
+        """
+        if not progress:
+            return 0
+        reached = [{"answer": message_id} | of for message_id, of in progress.items()]
+        table = Message.__table__
         async with self._database.session() as session:
-            for message_id, reached in progress.items():
-                found: CursorResult = await session.execute(
-                    update(Message).where(Message.id == message_id).values(**reached)
-                )
-                saved += found.rowcount
-        return saved
+            connection = await session.connection()
+            saved = await connection.execute(update(table).where(table.c.id == bindparam("answer")), reached)
+        return saved.rowcount
 
     async def interrupt_running(self) -> int:
         """At the start: answers that a server which died was writing are interrupted; how many there were.

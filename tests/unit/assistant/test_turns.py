@@ -292,7 +292,7 @@ class Forgetful(Conversations):
 
 
 async def test_an_end_is_told_when_it_is_saved(conversations: Conversations, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assistant.turns.SAVE_EVERY_S", 0.01)
+    monkeypatch.setattr("assistant.turns.TRY_AGAIN_S", 0.01)
     forgetful, script = Forgetful(conversations, failures=3), Script()
     async with Turns(forgetful) as turns:
         answer = await begin(conversations, turns, script())
