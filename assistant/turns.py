@@ -15,7 +15,7 @@ from serving.database import utcnow
 from serving.logs import log
 
 SAVE_EVERY_S = 0.5
-"""A crash loses the text of this long, and of as long as saving takes: less than a second where there is time for it."""
+"""A crash loses the text of so long, and of as long as saving takes: less than a second unless the machine is busy."""
 LEAST_PAUSE_S = 0.1
 TRY_AGAIN_S = 1.0
 LAST_TRIES = 60
