@@ -20,7 +20,7 @@ from serving.home import home
 from serving.image_engine import DEFAULT_IMAGE_MODEL
 from serving.images.growth import growth
 from serving.model_folder import folder_digest, read_lineage
-from serving.registry import DEFAULT_MODEL, promote, promoted
+from serving.registry import DEFAULT_MODEL, history, promote, promoted
 from training.background import give_way, in_background
 from training.checkpoints import write_whole
 from training.pipeline import run_recipe
@@ -77,7 +77,8 @@ def align() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, folder)
         found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
-        if verdict == "pass" and promoted() is None:
+        taken_back = any(change.sha256 == folder_digest(new) for change in history())
+        if verdict == "pass" and promoted() is None and not taken_back:
             promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for")
             found = found.model_copy(update={"promoted": True})
         write_whole(_file(), found.model_dump_json())
@@ -114,6 +115,9 @@ def main() -> int:
     except UserError as error:
         print(error, flush=True)
         return error.exit_code
+    except OSError as error:  # a full disk, most of all
+        print(f"The alignment stopped ({error}): it goes on in the next chat.", flush=True)
+        return 1
     return 0
 
 

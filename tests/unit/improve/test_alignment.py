@@ -1,6 +1,8 @@
 """The default model's alignment beside a chat: when it is due, and what is served afterwards."""
 
+import errno
 import json
+import os
 
 import pytest
 import yaml
@@ -40,6 +42,36 @@ def test_what_passes_is_served_and_not_aligned_again(aligned: Home, capsys: pyte
     with alignment.aligning():
         pass
     assert capsys.readouterr().out == ""
+
+
+def test_what_was_taken_back_is_not_promoted_again(aligned: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the promotion, before its outcome was written; then rolled back by hand."""
+    aligned.wish(KEPT)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alignment, "write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            alignment.align()
+    rollback()
+    assert alignment.is_due()
+    alignment.align()
+    assert current() is None
+    assert not alignment.is_due()
+
+
+def test_a_full_disk_is_one_sentence(
+    house: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(alignment, "align", full)
+    monkeypatch.setattr(alignment, "give_way", lambda: None)
+    assert alignment.main() == 1
+    assert "No space left on device): it goes on in the next chat." in capsys.readouterr().out
 
 
 def test_what_the_gate_refuses_changes_nothing(aligned: Home) -> None:
