@@ -9,6 +9,7 @@ reads the prompt again for every answer and every answer to the length of the lo
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from itertools import takewhile
 
@@ -109,6 +110,29 @@ def rewards_behind_beginning(model: torch.nn.Module, ids: torch.Tensor, mask: to
     return torch.cat(parts)[torch.cat(order).argsort()]
 
 
+@contextmanager
+def behind(beginning: torch.Tensor, *models: torch.nn.Module) -> Iterator[None]:
+    """While the block runs, these models read every row (rows, tokens) as if `beginning` (1, tokens) stood before it.
+
+    Rows are padded on the right. Gradients flow through the beginning too.
+    """
+
+    def read_beginning(backbone: torch.nn.Module, args: tuple, options: dict) -> tuple[tuple, dict]:
+        if options["use_cache"]:  # it is the beginning that is being read
+            return args, options
+        cache = backbone(input_ids=beginning, use_cache=True).past_key_values
+        mask = options["attention_mask"]
+        cache.batch_repeat_interleave(len(mask))
+        mask = torch.cat([mask.new_ones(len(mask), beginning.shape[1]), mask], dim=1)
+        return args, options | {"past_key_values": cache, "attention_mask": mask}
+
+    backbones = [_innermost(model).base_model for model in models]
+    with ExitStack() as stack:
+        for backbone in backbones:
+            stack.callback(backbone.register_forward_pre_hook(read_beginning, with_kwargs=True).remove)
+        yield
+
+
 def _read(
     model: torch.nn.Module, prompts: Sequence[tuple[int, ...]], pad_id: int, cache: Cache
 ) -> tuple[Cache, torch.Tensor, torch.Tensor]:
@@ -139,8 +163,12 @@ def _go_on(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor, cache:
 
 
 def _takes_positions(model: torch.nn.Module) -> bool:
-    whole = next(module for module in model.modules() if isinstance(module, PreTrainedModel))
-    return "position_ids" in inspect.signature(whole.forward).parameters
+    return "position_ids" in inspect.signature(_innermost(model).forward).parameters
+
+
+def _innermost(model: torch.nn.Module) -> PreTrainedModel:
+    """The model itself, which adapters and data parallelism wrap."""
+    return next(module for module in model.modules() if isinstance(module, PreTrainedModel))
 
 
 def _of_rows(cache: Cache, rows: torch.Tensor) -> Cache:

@@ -1,6 +1,7 @@
 """Prompts that are read once give the same answers and the same likelihoods as prompts that are read every time."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,8 +12,10 @@ from transformers import (
     BloomConfig,
     GPT2Config,
 )
+from trl.trainer.utils import add_fused_lm_head
 
 from training.alignment import shared_prompts
+from training.alignment.offline import OfflineLearner
 from training.alignment.shared_prompts import answer, log_probabilities, rewards_behind_beginning
 
 LONGEST = 12
@@ -133,3 +136,61 @@ def test_rewards_are_what_they_are_of_each_row_alone(reward_model, monkeypatch: 
     assert torch.allclose(found, alone, atol=1e-5)
     gradients = [torch.autograd.grad((of**2).sum(), weight)[0] for of in (found, alone)]
     assert torch.allclose(*gradients, atol=1e-5)
+
+
+class Summed:
+    """A trainer whose loss is the sum of all log-probabilities of answers, as TRL's models tell them."""
+
+    def _compute_loss(self, model, inputs, return_outputs):
+        loss = 0.0
+        for name in (name for name in inputs if name.endswith("input_ids")):
+            mask = inputs[name.replace("input_ids", "completion_mask")]
+            labels = inputs[name].masked_fill(mask == 0, -100)
+            attended = inputs[name.replace("input_ids", "attention_mask")]
+            read = {"input_ids": inputs[name], "attention_mask": attended, "labels": labels, "use_cache": False}
+            loss = loss + model(**read, fused_lm_head=True).log_probs.sum()
+        self.read = inputs["input_ids"].shape[1]
+        return loss
+
+
+class SummedOffline(OfflineLearner, Summed):
+    def __init__(self, model) -> None:
+        self.model, self.ref_model, self.job = model, None, SimpleNamespace(layout=SimpleNamespace(device="cpu"))
+
+
+def preferences(*rows: tuple[list[int], list[int]], name: str = "") -> dict[str, torch.Tensor]:
+    """Prompts and answers as TRL's collators write them."""
+    width = max(len(prompt) + len(said) for prompt, said in rows)
+
+    def padded(part) -> torch.Tensor:
+        return torch.tensor([part(*row) + [0] * (width - len(row[0]) - len(row[1])) for row in rows])
+
+    return {
+        f"{name}input_ids": padded(lambda prompt, said: prompt + said),
+        f"{name}attention_mask": padded(lambda prompt, said: [1] * (len(prompt) + len(said))),
+        f"{name}completion_mask": padded(lambda prompt, said: [0] * len(prompt) + [1] * len(said)),
+    }
+
+
+ALIKE = preferences(([5, 6, 7, 8], [9, 10]), ([5, 6, 7], [8, 9, 11]), ([5, 6, 7, 12], [13]))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shared"),
+    [
+        (ALIKE, 2),
+        (ALIKE | preferences(([5, 6, 9], [1]), ([5, 6, 7], [8]), name="KL_"), 2),
+        (ALIKE | preferences(([5, 9, 9], [1]), ([5, 6, 7], [8]), name="KL_"), 1),
+        (preferences(([5, 6], [7]), ([6, 6], [7])), 0),
+        (preferences(([5, 6], [7]), ([5, 6], [7])), 1),
+    ],
+)
+def test_losses_behind_a_shared_beginning_are_those_of_whole_examples(tiny_model: Path, inputs, shared: int) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+    add_fused_lm_head(model)
+    weight, learner = model.model.layers[0].self_attn.q_proj.weight, SummedOffline(model)
+    found = learner._compute_loss(model, inputs, return_outputs=False)
+    assert learner.read == inputs["input_ids"].shape[1] - shared
+    expected = Summed._compute_loss(learner, model, inputs, return_outputs=False)
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert torch.allclose(*(torch.autograd.grad(loss, weight)[0] for loss in (found, expected)), atol=1e-4)
