@@ -16,6 +16,8 @@ CONTEXT = 2048
 """In tokens, of models that do not say theirs."""
 DIALS = {"batch": 16, "held_out": 128, "answer_tokens": 256, "warmup_steps": 5, "learning_rate": 3e-5}
 """Larger steps learn what is liked faster and forget facts: benchmarks/LOG.md."""
+REPLAY = 2
+"""So many of the almanac's own pairs are learnt from beside each of the feedback's, so that nothing is forgotten."""
 
 
 def served_recipe(model: Path, named: str | None) -> Recipe:
@@ -46,14 +48,15 @@ def _grown_by(model: Path) -> list[str]:
 def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:
     """Train the model of the round, unless it is there; its folder.
 
-    `has_pairs`: the almanac's own pairs are mixed in, as many as there is feedback, so that nothing is forgotten.
+    `has_pairs`: the almanac's own pairs are mixed in.
     """
     terms = pinned.plan.terms
-    sources = [{"name": str(pinned.feedback), "licence": "by consent"}, *([{"name": "almanac"}] if has_pairs else [])]
+    feedback, replayed = {"name": str(pinned.feedback), "licence": "by consent"}, {"name": "almanac", "weight": REPLAY}
+    sources = [feedback, replayed] if has_pairs else [feedback]
     section = DIALS | {
         "base": str(parent),
         "sources": sources,
-        "budget": f"{PASSES * len(sources) * pinned.plan.rows} examples",
+        "budget": f"{PASSES * (1 + has_pairs * REPLAY) * pinned.plan.rows} examples",
         "context": read_object(parent / "config.json", "save the model again").get("max_position_embeddings", CONTEXT),
     }
     recipe = load_recipe(terms.recipe, [f"{terms.method}={json.dumps(section)}", *terms.overrides])
