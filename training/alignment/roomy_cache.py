@@ -5,7 +5,7 @@ a CPU, that is most of the work.
 """
 
 import torch
-from transformers import Cache
+from transformers import Cache, DynamicCache, PreTrainedConfig
 from transformers.cache_utils import DynamicLayer
 
 
@@ -38,9 +38,12 @@ class RoomyLayer(DynamicLayer):
         return tuple(room[:, :, :end] for room in self._rooms)
 
 
-def roomy_cache() -> Cache:
-    """An empty cache for a model all of whose layers attend."""
-    return Cache(layer_class_to_replicate=RoomyLayer)
+def roomy_cache(config: PreTrainedConfig) -> Cache:
+    """An empty cache with room for a model all of whose layers attend, else transformers' own."""
+    layers = set(getattr(config.get_text_config(), "layer_types", None) or ["full_attention"])
+    if layers <= {"full_attention", "sliding_attention"}:
+        return Cache(layer_class_to_replicate=RoomyLayer)
+    return DynamicCache(config=config)
 
 
 def _with_room(old: torch.Tensor, length: int, room: int) -> torch.Tensor:

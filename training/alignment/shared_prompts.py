@@ -36,7 +36,7 @@ def answer(
     """
     distinct, group = _distinct(prompts)
     group = torch.tensor(group, device=model.device)
-    cache, mask, logits = _read(model, distinct, pad_id, roomy_cache())
+    cache, mask, logits = _read(model, distinct, pad_id, roomy_cache(_innermost(model).config))
     cache.batch_select_indices(group)
     mask, logits = mask[group], logits[group]
     answers: list[list[int]] = [[] for _ in prompts]
@@ -68,7 +68,7 @@ def log_probabilities(
     whole = zip(ids[:, :-answer_tokens], mask[:, :-answer_tokens].bool(), strict=True)
     distinct, group = _distinct([row[seen].tolist() for row, seen in whole])
     group = torch.tensor(group, device=ids.device)
-    cache, read, last = _read(model, distinct, 0, DynamicCache())
+    cache, read, last = _read(model, distinct, 0, DynamicCache(config=_innermost(model).config))
     answers, written = ids[:, -answer_tokens:], mask[:, -answer_tokens:]
     order, parts = [], []
     for rows in _of_like_length(written.sum(1)):
