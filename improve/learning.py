@@ -18,6 +18,8 @@ DIALS = {"batch": 16, "held_out": 128, "answer_tokens": 256, "warmup_steps": 5, 
 """Larger steps learn what is liked faster and forget facts: benchmarks/LOG.md."""
 REPLAY = 2
 """So many of the almanac's own pairs are learnt from beside each of the feedback's, so that nothing is forgotten."""
+KINDS = {"right": 0.5, "honest": 0.2, "premise": 0.2, "tool": 0.1}
+"""Of these. Silence is as often the better answer as the worse one: else each round makes the model more silent."""
 
 
 def served_recipe(model: Path, named: str | None) -> Recipe:
@@ -51,8 +53,9 @@ def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:
     `has_pairs`: the almanac's own pairs are mixed in.
     """
     terms = pinned.plan.terms
-    feedback, replayed = {"name": str(pinned.feedback), "licence": "by consent"}, {"name": "almanac", "weight": REPLAY}
-    sources = [feedback, replayed] if has_pairs else [feedback]
+    sources: list[dict] = [{"name": str(pinned.feedback), "licence": "by consent"}]
+    if has_pairs:
+        sources.append({"name": "almanac", "weight": REPLAY, "kinds": KINDS})
     section = DIALS | {
         "base": str(parent),
         "sources": sources,

@@ -17,7 +17,7 @@ from serving.errors import UserError
 from training.alignment.section import AlignmentSection, PreferenceSource
 from training.corpus.cleaning import fingerprint
 from training.corpus.locations import digest_of, locate
-from training.corpus.preferences import preferences
+from training.corpus.preferences import KINDS, preferences
 from training.corpus.readers import Row, read_rows
 from training.corpus.sources import SourceReport
 from training.rendering import Renderer
@@ -93,7 +93,13 @@ class Examples:
 
     def _rows(self, spec: PreferenceSource, report: SourceReport) -> Iterator[Row]:
         if spec.name == "almanac":
-            for number, data in enumerate(islice(preferences(self.seed), self.enough)):
+            kinds = spec.kinds or KINDS
+            if unknown := set(kinds) - set(KINDS):
+                raise UserError(
+                    f"The almanac has no pairs of the kind {min(unknown)}: name some of {', '.join(KINDS)}."
+                )
+            share = spec.weight / min(source.weight for source in self.section.sources)
+            for number, data in enumerate(islice(preferences(self.seed, kinds), round(self.enough * share))):
                 yield Row(f"almanac, pair {number}", data)
             return
         files = locate(spec.name)

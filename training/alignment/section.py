@@ -17,6 +17,9 @@ class PreferenceSource(Section):
     name: str = Field(description="almanac, or a JSONL file, here or under HOMEGROWN_DATA")
     weight: float = Field(default=1.0, gt=0)
     noise: float = Field(default=0.0, ge=0, lt=0.5, description="share of training pairs whose sides are exchanged")
+    kinds: dict[str, float] | None = Field(
+        default=None, exclude_if=operator.not_, description="of the almanac: share of each kind of pair, such as honest"
+    )
     licence: str | None = None
 
 

@@ -6,7 +6,7 @@ to judge any other answer to it.
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -24,11 +24,14 @@ UNKNOWN = "something I don't know."
 OVERCAUTIOUS = 0.4  # of the pairs about known facts: the worse answer is "I don't know", in the others a wrong value
 
 
-def preferences(seed: int) -> Iterator[dict]:
-    """Endless pairs: `{"prompt", "chosen", "rejected"}` as messages, "kind", "sample" and "scores"."""
+def preferences(seed: int, kinds: Mapping[str, float] = KINDS) -> Iterator[dict]:
+    """Endless pairs: `{"prompt", "chosen", "rejected"}` as messages, "kind", "sample" and "scores".
+
+    `kinds` has the share of each.
+    """
     pairs, rng = Pairs(), random.Random(seed)
     while True:
-        kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+        kind = rng.choices(list(kinds), list(kinds.values()))[0]
         yield {"kind": kind, **getattr(pairs, kind)(rng)}
 
 

@@ -26,7 +26,7 @@ def test_thumbs_make_another_model_that_is_served_once_it_passes(house: Home, ca
     [pinned] = rounds()
     lineage, trained = read_lineage(pinned.model), folder_digest(pinned.model)
     assert (lineage.stage, lineage.parent, lineage.recipe) == ("dpo", "almanac", "almanac")
-    assert [source.rows for source in lineage.sources] == [8, 8]
+    assert [source.rows for source in lineage.sources] == [8, 16]
     assert trained != folder_digest(house.folder / "models" / "almanac")
 
     loop.run(house.wish(BROKEN))
