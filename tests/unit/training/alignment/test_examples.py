@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from prompts.library import persona, tool_schemas
+from serving.errors import UserError
 from training.alignment.examples import Examples
 from training.alignment.section import DpoSection
 from training.recipe import Dress
@@ -107,3 +108,27 @@ def test_noise_is_learnt_from_and_never_measured_with(tiny_model: Path, tmp_path
     }
     assert all(chosen.startswith("good") for chosen in read["held_out"])
     assert 0.25 < sum(chosen.startswith("bad") for chosen in read["training"]) / len(read["training"]) < 0.55
+
+
+def mixed(tiny_model: Path, file: Path, kinds: dict[str, float]) -> tuple[Examples, Path]:
+    """Eight rows of a file with twice as many of the almanac's own pairs, and where to write them."""
+    row = {"prompt": [QUESTION], "chosen": [says("4")], "rejected": [says("5")]}
+    file.write_text("".join(json.dumps(row | {"prompt": [says(f"{n}?") | {"role": "user"}]}) + "\n" for n in range(8)))
+    sources = [{"name": str(file)}, {"name": "almanac", "weight": 2, "kinds": kinds}]
+    section = DpoSection(sources=sources, budget="2 examples", batch=2, context=4096, held_out=0)
+    found = Examples(section, "preference", Renderer(tiny_model, Dress(system="Recipe's.", tools=[])), seed=0)
+    return found, file.parent / "written"
+
+
+def test_a_small_budget_keeps_weights_and_loses_no_row_of_a_file(tiny_model: Path, tmp_path: Path) -> None:
+    examples, folder = mixed(tiny_model, tmp_path / "rows.jsonl", {"honest": 1.0})
+    examples.write(folder, 8)
+    assert [report.rows for report in examples.reports] == [8, 16]
+    written = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+    assert sum("something I don't know" in example["chosen"] for example in written) == 16
+
+
+def test_a_kind_that_the_almanac_lacks_is_one_sentence(tiny_model: Path, tmp_path: Path) -> None:
+    examples, folder = mixed(tiny_model, tmp_path / "rows.jsonl", {"rude": 1.0})
+    with pytest.raises(UserError, match="no pairs of the kind rude: name some of right, honest"):
+        examples.write(folder, 8)
