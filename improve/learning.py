@@ -16,6 +16,8 @@ CONTEXT = 2048
 """In tokens, of models that do not say theirs."""
 DIALS = {"batch": 16, "held_out": 128, "answer_tokens": 256, "warmup_steps": 5, "learning_rate": 3e-5}
 """Larger steps learn what is liked faster and forget facts: benchmarks/LOG.md."""
+OWN_DIALS = {"dpo": {"sft": 0.3}}
+"""What only one method has: DPO holds on to what the better answers say."""
 REPLAY = 2
 """So many of the almanac's own pairs are learnt from beside each of the feedback's, so that nothing is forgotten."""
 KINDS = {"right": 0.34, "honest": 0.31, "premise": 0.17, "tool": 0.11, "brief": 0.07}
@@ -57,7 +59,7 @@ def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:
     sources: list[dict] = [{"name": str(pinned.feedback), "licence": "by consent"}]
     if has_pairs:
         sources.append({"name": "almanac", "weight": REPLAY, "kinds": KINDS})
-    section = DIALS | {
+    section = DIALS | OWN_DIALS.get(terms.method, {}) | {
         "base": str(parent),
         "sources": sources,
         "budget": f"{PASSES * (1 + has_pairs * REPLAY) * pinned.plan.rows} examples",
