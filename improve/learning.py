@@ -59,11 +59,13 @@ def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:
     sources: list[dict] = [{"name": str(pinned.feedback), "licence": "by consent"}]
     if has_pairs:
         sources.append({"name": "almanac", "weight": REPLAY, "kinds": KINDS})
-    section = DIALS | OWN_DIALS.get(terms.method, {}) | {
+    config = read_object(parent / "config.json", "save the model again")
+    drawn = {
         "base": str(parent),
         "sources": sources,
         "budget": f"{PASSES * (1 + has_pairs * REPLAY) * pinned.plan.rows} examples",
-        "context": read_object(parent / "config.json", "save the model again").get("max_position_embeddings", CONTEXT),
+        "context": config.get("max_position_embeddings", CONTEXT),
     }
+    section = DIALS | OWN_DIALS.get(terms.method, {}) | drawn
     recipe = load_recipe(terms.recipe, [f"{terms.method}={json.dumps(section)}", *terms.overrides])
     return STAGES[terms.method](recipe, pinned.folder / "training", pinned.model).run()
