@@ -77,7 +77,8 @@ def align() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, folder)
         found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
-        taken_back = any(change.sha256 == folder_digest(new) for change in history())
+        digest = folder_digest(new)
+        taken_back = any(change.sha256 == digest for change in history())
         if verdict == "pass" and promoted() is None and not taken_back:
             promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for")
             found = found.model_copy(update={"promoted": True})

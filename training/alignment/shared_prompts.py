@@ -3,7 +3,8 @@
 In reinforcement learning most tokens are those of prompts, the same for a whole group of answers, and most of a prompt
 is the system prompt that all of them begin with. What all share is computed once, the rest of a prompt once a group,
 and every answer looks at both. Answers that have ended cost nothing any more, and those of like length are read
-together, so that little of what is read is padding. `benchmarks/answers.py` has the gain over TRL's own way, which
+together, so that little of what is read is padding. What is trained on given answers reads the shared beginning once
+as well (`behind`, `rewards_behind_beginning`). `benchmarks/answers.py` has the gain over TRL's own way, which
 reads the prompt again for every answer and every answer to the length of the longest.
 """
 
@@ -77,8 +78,8 @@ def log_probabilities(
         logits = last[of, None]
         if width > 1:
             before = torch.cat([read[of], seen[:, :-1]], dim=1)
-            behind = _go_on(model, answers[rows, : width - 1], before, _of_rows(cache, of), keep=0)
-            logits = torch.cat([logits, behind], dim=1)
+            further = _go_on(model, answers[rows, : width - 1], before, _of_rows(cache, of), keep=0)
+            logits = torch.cat([logits, further], dim=1)
         found = _chosen(logits.float() / temperature, answers[rows, :width])
         order.append(rows)
         parts.append([pad(values * seen, (0, answer_tokens - width)) for values in found])
@@ -98,11 +99,11 @@ def rewards_behind_beginning(model: torch.nn.Module, ids: torch.Tensor, mask: to
     order, parts = [], []
     for rows in _of_like_length(lengths):
         width = int(lengths[rows].max())
-        behind = _of_rows(cache, torch.zeros_like(rows)) if cache else None
+        remembered = _of_rows(cache, torch.zeros_like(rows)) if cache else None
         output = model(
             input_ids=ids[rows, shared:width],
             attention_mask=mask[rows, :width],
-            past_key_values=behind,
+            past_key_values=remembered,
             use_cache=shared > 0,
         )
         order.append(rows)
