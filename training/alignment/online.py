@@ -106,8 +106,8 @@ def main(path: Path) -> None:
         if last := values[-max(1, len(values) // 10) :]:
             result.metrics[name.rpartition("/")[2]] = sum(last) / len(last)
     if watch and is_first_rank():
-        watch.restore_best(trainer.accelerator.unwrap_model(trainer.model))
-        result.metrics |= {"quality_before": watch.looks[0][1], "quality": watch.best}
+        watch.restore(trainer.accelerator.unwrap_model(trainer.model))
+        result.metrics |= {"quality_before": watch.looks[0][1], "quality": watch.kept}
     finish(job, trainer, result, load)
 
 
@@ -132,7 +132,7 @@ def _watch(job: Job, trainer: AlignedTraining) -> Watch | None:
     rows = [row for row in examples(job, "held_out", *COLUMNS) if set(row["scores"]) & set(job.section.quality)]
     if not rows:
         return None
-    watch = Watch(job.section, trainer.processing_class, rows, job.folder / "best")
+    watch = Watch(job.section, trainer.processing_class, rows, job.folder / "kept")
     watch.go_on_from(latest_whole_everywhere(job))
     trainer.add_callback(watch)
     trainer.add_to_checkpoint = watch.add_to_checkpoint

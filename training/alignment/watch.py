@@ -1,7 +1,8 @@
-"""Over-optimisation: the reward still rises while what it stands for falls. Stops training, and keeps the best weights.
+"""Over-optimisation: the reward still rises while what it stands for falls. Stops training, and keeps good weights.
 
 The quality that is watched is the mean of named scores over greedy answers to held-out prompts, so it is never the
-reward model's own opinion.
+reward model's own opinion. Kept are the last weights that were not worse than the best by more than is tolerated: among
+looks that differ by less, the best is chance, and what was learnt after it would be thrown away.
 """
 
 import json
@@ -23,11 +24,11 @@ from training.checkpoints import write_whole
 from training.trainer import is_first_rank
 
 AT_ONCE = 128
-WEIGHTS, LOOKS = "best.safetensors", "looks.json"
+WEIGHTS, LOOKS = "kept.safetensors", "looks.json"
 
 
 class Watch(TrainerCallback):
-    """Looks at the quality every so many steps. `rows` are held-out examples, `folder` is where the best weights go."""
+    """Looks at the quality every so many steps. `rows` are held-out examples, `folder` is where good weights go."""
 
     def __init__(
         self, section: OnlineSection, tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict], folder: Path
@@ -37,15 +38,20 @@ class Watch(TrainerCallback):
         self.looks: list[tuple[int, float]] = []
 
     @property
-    def best(self) -> float:
-        """The best quality so far."""
-        return max(quality for _, quality in self.looks)
+    def least(self) -> float:
+        """The quality that is still as good as the best so far."""
+        return max(quality for _, quality in self.looks) - self.section.tolerance
+
+    @property
+    def kept(self) -> float:
+        """The quality of the weights that are kept."""
+        return next(quality for _, quality in reversed(self.looks) if quality >= self.least)
 
     @property
     def is_falling(self) -> bool:
         """Whether the last looks were all worse than the best by more than is tolerated."""
         last = [quality for _, quality in self.looks[-self.section.patience :]]
-        return len(last) == self.section.patience and max(last) < self.best - self.section.tolerance
+        return len(last) == self.section.patience and max(last) < self.least
 
     def go_on_from(self, checkpoint: Path | None) -> None:
         """Take up what an interrupted run had seen by its last checkpoint, or begin anew."""
@@ -74,17 +80,16 @@ class Watch(TrainerCallback):
             if self.is_falling:
                 control.should_training_stop = True
 
-    def restore_best(self, model: PreTrainedModel) -> None:
-        """Put back the weights with which the quality was best."""
+    def restore(self, model: PreTrainedModel) -> None:
+        """Put back the weights that were kept."""
         model.load_state_dict(load_file(self.folder / WEIGHTS), strict=False)
 
     def _look(self, step: int, model: PreTrainedModel) -> None:
         quality = self._quality(model)
-        is_best = not self.looks or quality > self.best
         self.looks.append((step, quality))
         if not is_first_rank():
             return
-        if is_best:
+        if quality >= self.least:
             trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
             unfinished = self.folder / f"{WEIGHTS}.part"
             save_file({name: weight.detach().cpu().contiguous() for name, weight in trained.items()}, unfinished)

@@ -1,4 +1,4 @@
-"""Over-optimisation: training stops when the held-out quality stays below its best, and the best weights come back."""
+"""Over-optimisation: training stops when the held-out quality stays below its best, and good weights come back."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def model(tiny_model: Path):
 
 @pytest.fixture
 def watch(section: RlooSection, tiny_model: Path, tmp_path: Path) -> Watch:
-    watch = Watch(section, AutoTokenizer.from_pretrained(tiny_model), [ROW], tmp_path / "best")
+    watch = Watch(section, AutoTokenizer.from_pretrained(tiny_model), [ROW], tmp_path / "kept")
     watch.go_on_from(None)
     return watch
 
@@ -47,21 +47,24 @@ def test_it_falls_when_all_of_the_last_looks_are_worse(watch: Watch, qualities: 
     assert watch.is_falling is falls
 
 
-def test_it_stops_training_and_puts_the_best_back(watch: Watch, model, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = iter([0.5, 0.9, 0.2, 0.1])
+def test_it_stops_training_and_puts_the_last_good_weights_back(
+    watch: Watch, model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = iter([0.5, 0.9, 0.85, 0.2, 0.1])
     monkeypatch.setattr(watch, "_quality", lambda model: next(seen))
     state, control = TrainerState(max_steps=100), TrainerControl()
     weight = model.model.embed_tokens.weight
     watch.on_train_begin(None, state, control, model=model)
-    for step in range(1, 16):
+    for step in range(1, 21):
         state.global_step = step
         with torch.no_grad():
             weight.fill_(float(step))
         watch.on_step_end(None, state, control, model=model)
-    assert watch.looks == [(0, 0.5), (5, 0.9), (10, 0.2), (15, 0.1)]
+    assert watch.looks == [(0, 0.5), (5, 0.9), (10, 0.85), (15, 0.2), (20, 0.1)]
     assert control.should_training_stop
-    watch.restore_best(model)
-    assert weight[0, 0].item() == 5.0
+    watch.restore(model)
+    assert weight[0, 0].item() == 10.0  # as good as the best, and learnt longer
+    assert watch.kept == 0.85
 
 
 def test_an_interrupted_run_goes_on_with_what_it_saw(watch: Watch, model, tmp_path: Path) -> None:
@@ -70,7 +73,7 @@ def test_an_interrupted_run_goes_on_with_what_it_saw(watch: Watch, model, tmp_pa
     checkpoint = tmp_path / "checkpoint-3"
     checkpoint.mkdir()
     watch.add_to_checkpoint(checkpoint)
-    again = Watch(watch.section, watch.tokenizer, [ROW], tmp_path / "best")
+    again = Watch(watch.section, watch.tokenizer, [ROW], tmp_path / "kept")
     again.go_on_from(checkpoint)
     assert again.looks == watch.looks
     again.on_train_begin(None, state, control, model=model)
