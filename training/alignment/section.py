@@ -101,7 +101,7 @@ class OnlineSection(AlignmentSection):
     trials: int = Field(default=4, ge=2, description="answers to a prompt that is tried")
     quality: list[str] = Field(default=[], description="scores of held-out answers; when they fall, training stops")
     check_every: int = Field(default=20, ge=1, description="steps between two looks at that quality")
-    tolerance: float = Field(default=0.02, ge=0, description="how far below its best it may be, and still count as good")
+    tolerance: float = Field(default=0.02, ge=0, description="how far below its best is still good")
     patience: int = Field(default=3, ge=1, description="looks in a row below that before training stops")
 
     @model_validator(mode="after")
