@@ -22,7 +22,7 @@ from training.corpus.readers import Row, read_rows
 from training.corpus.sources import SourceReport
 from training.rendering import Renderer
 
-SIDES = {"preference": ("chosen", "rejected"), "thumb": ("completion",), "prompt": ()}
+SIDES = {"preference": ("chosen", "rejected"), "answered": ("chosen",), "thumb": ("completion",), "prompt": ()}
 """What an example has beside its prompt, by the shape that a method needs."""
 PLENTY = 40_000
 """How many examples a generator without an end is asked for at most: after that, training sees them again."""

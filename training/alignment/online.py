@@ -1,8 +1,9 @@
 """RLOO and GRPO: learning from rewards for one's own answers. The reference model is the folder they start from."""
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
+import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -25,12 +26,21 @@ from training.job import Job
 from training.trainer import is_first_rank, latest_whole_everywhere, run
 
 COLUMNS = ("prompt", "sample", "scores")
+HELD_ON_TO = 4
+"""To so many own answers of a step there is one given answer to hold on to."""
+GIVEN_LOSS = "given_loss"
+"""What the loss of those is called in the logs."""
 LOGGED = ("reward", "kl", "entropy", "completions/mean_length")
 """What of the trainers' logs goes into the result: its mean over the last tenth of the steps."""
 
 
 class OnlineLearner(AlignedTraining):
-    """The mixin: on a CPU prompts are read once for all answers to them."""
+    """The mixin: on a CPU prompts are read once for all answers to them, and given answers are held on to."""
+
+    @cached_property
+    def given(self) -> Dataset:
+        """Prompts, each with its "chosen" answer; read only where the section's `sft` is set."""
+        return examples(self.job, "training", "prompt", "chosen")
 
     @property
     def shares_prompts(self) -> bool:
@@ -50,6 +60,26 @@ class OnlineLearner(AlignedTraining):
             )
         with self.accelerator.autocast():
             return *log_probabilities(model, input_ids, attention_mask, logits_to_keep, self.temperature), None
+
+    def compute_loss(self, model, inputs, *others, **more):
+        loss = super().compute_loss(model, inputs, *others, **more)
+        if weight := self.job.section.sft:
+            of_given = self._loss_of_given_answers(model, max(1, len(inputs["completion_ids"]) // HELD_ON_TO))
+            self._metrics["train"][GIVEN_LOSS].append(of_given.item())
+            loss = loss + weight * of_given
+        return loss
+
+    def _loss_of_given_answers(self, model: torch.nn.Module, count: int) -> torch.Tensor:
+        """The mean loss of a token of `count` answers, drawn anew each time."""
+        drawn = self.given[torch.randint(len(self.given), (count,)).tolist()]
+        read = partial(self.processing_class, add_special_tokens=False, padding=True, return_tensors="pt")
+        prompts, answers = read(drawn["prompt"], padding_side="left"), read(drawn["chosen"], padding_side="right")
+        ids, mask = (
+            torch.cat([prompts[of], answers[of]], 1).to(model.device) for of in ("input_ids", "attention_mask")
+        )
+        said = answers["attention_mask"].to(model.device)
+        values, *_ = self._get_per_token_logps_and_entropies(model, ids, mask, said.shape[1])
+        return -(values * said).sum() / said.sum()
 
 
 class RlooLearner(OnlineLearner, RLOOTrainer):

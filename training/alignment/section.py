@@ -86,7 +86,8 @@ class KtoSection(AlignmentSection):
 class OnlineSection(AlignmentSection):
     """Reinforcement learning: the model answers prompts several times, and learns from how its answers are rewarded.
 
-    `batch` counts answers, `generations` of them to each prompt.
+    `batch` counts answers, `generations` of them to each prompt. What the prompts do not touch may be forgotten: `sft`
+    holds on to the answers that the sources prefer, as InstructGPT to texts (Ouyang et al. 2022, arXiv:2203.02155).
     """
 
     rewards: dict[str, float] = Field(default={LEARNED: 1.0}, description="name -> weight; learned, or a score's name")
@@ -94,6 +95,7 @@ class OnlineSection(AlignmentSection):
     generations: int = Field(default=8, ge=2, description="answers to one prompt")
     temperature: float = Field(default=1.0, gt=0)
     beta: float = Field(default=0.05, ge=0, description="weight of the KL divergence from the reference model")
+    sft: float = Field(default=0.0, ge=0, exclude_if=operator.not_, description="weight of the given answers' loss")
     engine: Literal["transformers", "vllm_colocate", "vllm_server"] = Field(
         default="transformers", description="what generates; vLLM needs a GPU"
     )

@@ -106,7 +106,11 @@ class KtoStage(AlignmentStage):
 class OnlineStage(AlignmentStage):
     """A model that learnt from rewards for its own answers."""
 
-    module, shape = "training.alignment.online", "prompt"
+    module = "training.alignment.online"
+
+    @property
+    def shape(self) -> str:
+        return "answered" if self.section.sft else "prompt"
 
     def further_inputs(self) -> dict:
         digest = folder_digest(Path(self.reward_model)) if self.reward_model else None

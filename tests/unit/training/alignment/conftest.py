@@ -45,7 +45,7 @@ def make_workshop(folder: Path, base: Path) -> Workshop:
         "sources": [{"name": str(folder / "pairs.jsonl")}],
     }
     online = dials | {"generations": 4, "check_every": 4, "quality": ["honesty"], "rewards": {"honesty": 1.0}}
-    recipe = {"persona": None, "tools": [], "reward": dials, "dpo": dials, "kto": dials, "grpo": online}
+    recipe = {"persona": None, "tools": [], "reward": dials, "dpo": dials, "kto": dials, "grpo": online | {"sft": 0.5}}
     recipe["rloo"] = online | {"rewards": {"learned": 1.0, "honesty": 0.5}}
     return Workshop(folder, recipe)
 

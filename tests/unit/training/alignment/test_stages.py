@@ -37,6 +37,16 @@ def test_reinforcement_learning_finds_what_is_rewarded(aligned: Workshop) -> Non
     assert {"reward", "kl", "entropy", "completions/mean_length"} <= set(curves)
 
 
+def test_given_answers_are_held_on_to(aligned: Workshop, tmp_path: Path) -> None:
+    held_on = json.loads((aligned.home / "runs" / "small" / "grpo" / "curves.json").read_text())["given_loss"]
+    assert held_on[-1][1] < held_on[0][1] - 1
+    workshop = make_workshop(tmp_path, Path(aligned.recipe["grpo"]["base"]))
+    write_pairs(tmp_path / "pairs.jsonl", [{"prompt": f"Say {n}."} for n in range(40)])
+    failed = workshop.train("grpo")
+    assert failed.returncode == 2, failed.stderr
+    assert "rows without an answer" in failed.stderr
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_killed_and_started_again_it_ends_with_the_same_weights(aligned: Workshop, tmp_path: Path, method: str) -> None:
     killed = Workshop(tmp_path, aligned.recipe)
