@@ -28,16 +28,23 @@ def mixed(sources: list[tuple[float, Iterator[Item]]], size: Callable[[Item], in
 
 
 def documents_of(
-    spec: SourceSpec, seed: int, report: SourceReport, held_out: bool = False, once: bool = False, part: Part = (0, 1)
+    spec: SourceSpec,
+    seed: int,
+    report: SourceReport,
+    held_out: bool = False,
+    once: bool = False,
+    part: Part = (0, 1),
+    token_count: Callable[[str], int] | None = None,
 ) -> Iterator[dict]:
     """Documents of one source; a finite one is gone through again and again, newly shuffled, unless `once`.
 
     `part` (i, n) is the i-th of n readers, who share a finite source's documents between them; of an endless source
     each reads a stream of its own. A source with fewer documents than readers is given to all of them whole.
+    `token_count` as in `open_source`.
     """
     reader, readers = part
     if spec.name in ENDLESS:
-        yield from open_source(spec, seed=seed + reader, report=report, held_out=held_out)
+        yield from open_source(spec, seed=seed + reader, report=report, held_out=held_out, token_count=token_count)
         return
     for epoch in itertools.count():
         first = epoch == 0

@@ -150,6 +150,10 @@ class Renderer:
             return "", ()
         return text, tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def token_count(self, name: str) -> int:
+        """How many tokens a name has behind a blank."""
+        return len(self.tokenizer.encode(f" {name}", add_special_tokens=False))
+
     @property
     def pad_id(self) -> int:
         """What fills a row: the padding token, or the end token of a tokenizer that has none."""

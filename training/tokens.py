@@ -250,7 +250,13 @@ class _Stream:
             while True:
                 yield self._counted(number, copies(self.rng, tokenizer.get_vocab_size(), forms, self.job.row))
         source = documents_of(
-            spec, self.job.seed, self.reports[number], self.job.held_out, once=self.job.held_out, part=self.job.part
+            spec,
+            self.job.seed,
+            self.reports[number],
+            self.job.held_out,
+            once=self.job.held_out,
+            part=self.job.part,
+            token_count=self.renderer.token_count,
         )
         for batch in _batches(source, BATCH):
             if spec.kind == "text":

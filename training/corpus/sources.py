@@ -7,7 +7,7 @@ there are none) holds names of our tools or whole function schemas, `schemas_of`
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from prompts.library import tool_schemas
@@ -24,18 +24,28 @@ __all__ = ["SourceReport", "SourceSpec", "open_source", "schemas_of", "words_of"
 SHUFFLE_BUFFER = 10_000
 
 
-def open_source(spec: SourceSpec, *, seed: int, report: SourceReport, held_out: bool = False) -> Iterator[dict]:
+def open_source(
+    spec: SourceSpec,
+    *,
+    seed: int,
+    report: SourceReport,
+    held_out: bool = False,
+    token_count: Callable[[str], int] | None = None,
+) -> Iterator[dict]:
     """The documents of `spec`, in an order that `seed` fixes; files end, `almanac` does not.
 
     `held_out` picks the share, by hash of the document whatever seed and order, that is otherwise never yielded.
+    `token_count` lets the almanac make up names that have as many tokens as real ones.
     Raises `UserError` when the source is missing, damaged or empty, or when too much of it is unusable.
     """
     if spec.licence:
         report.licence = spec.licence
     if spec.name == "copies":
         raise ValueError("the trainer makes the source 'copies' itself")
-    read = _almanac if spec.name == "almanac" else _documents
-    documents = read(spec, seed, report, held_out)
+    if spec.name == "almanac":
+        documents = _almanac(spec, seed, report, held_out, token_count)
+    else:
+        documents = _documents(spec, seed, report, held_out)
     if not spec.counterfactual or held_out:
         return documents
     from training.corpus.counterfactual import balanced
@@ -53,13 +63,17 @@ def _is_held_out(document: dict, share: float) -> bool:
     return fingerprint(words_of(document)) < share * 2**64
 
 
-def _almanac(spec: SourceSpec, seed: int, report: SourceReport, held_out: bool) -> Iterator[dict]:
+def _almanac(
+    spec: SourceSpec, seed: int, report: SourceReport, held_out: bool, token_count: Callable[[str], int] | None
+) -> Iterator[dict]:
     from training.corpus import almanac
 
     if spec.purpose == "tokenizer":
         stream = almanac.tokenizer_documents(seed)
+    elif spec.kind == "text":
+        stream = almanac.text_documents(seed)
     else:
-        stream = almanac.text_documents(seed) if spec.kind == "text" else almanac.chat_documents(seed, spec.bare)
+        stream = almanac.chat_documents(seed, spec.bare, token_count)
     wanted = (document for document in stream if _is_held_out(document, spec.held_out) == held_out)
     return _reported(wanted, spec, report)
 

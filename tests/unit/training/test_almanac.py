@@ -104,6 +104,29 @@ def test_made_up_names_have_as_many_syllables_as_real_ones(world):
     assert abs(sum(real) / len(real) - sum(made_up) / len(made_up)) < 0.35
 
 
+def test_made_up_names_have_as_many_tokens_as_the_real_ones_they_imitate(world, monkeypatch):
+    monkeypatch.setattr(MadeUpNames, "_original", lambda self, rng, subject: "Argentina")
+    plain, matched = MadeUpNames(world), MadeUpNames(world, token_count=len)
+
+    def off(names: MadeUpNames) -> int:
+        rng = random.Random(2)
+        return sum(len(names.draw(rng, "country")) != len("Argentina") for _ in range(100))
+
+    assert off(matched) <= 2 < 20 < off(plain)
+
+
+def test_conversations_make_up_names_with_the_counts_of_a_tokenizer():
+    counted = []
+
+    def token_count(name: str) -> int:
+        counted.append(name)
+        return 3
+
+    documents = list(itertools.islice(almanac.chat_documents(5, token_count=token_count), 100))
+    said = " ".join(message["content"] for document in documents for message in document["messages"])
+    assert [name for name in counted if name.lower() in said.lower()]
+
+
 def test_no_training_frame_shares_four_words_with_the_dev_wordings(world):
     taken = set().union(*(four_grams(f) for f in frames_of(read("dev"))))
     assert {gram_hash(g) for g in taken} <= held_out()

@@ -82,6 +82,12 @@ def test_the_stop_token_counts_and_the_question_does_not(folder: Path, tokenizer
     assert tokenizer.decode(encoded.ids[encoded.counted].tolist()) == "So.<|im_end|>"
 
 
+def test_a_name_has_the_tokens_that_it_has_within_a_sentence(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    in_sentence = tokenizer("of Brazil", add_special_tokens=False)["input_ids"]
+    alone = tokenizer("of", add_special_tokens=False)["input_ids"]
+    assert Renderer(folder, Dress()).token_count("Brazil") == len(in_sentence) - len(alone)
+
+
 def test_documents_say_which_tools_they_have(folder: Path) -> None:
     renderer = Renderer(folder, DRESSED)
     messages = [{"role": "user", "content": "Hi"}]

@@ -44,9 +44,12 @@ def text_documents(seed: int) -> Iterator[dict]:
     return _unrepeated(seed, lambda rng: {"text": texts.draw(rng)}, str)
 
 
-def chat_documents(seed: int, bare: float = 0.0) -> Iterator[dict]:
-    """Endless conversations; `bare` is the share that knows of no system prompt and no tools."""
-    conversations = Conversations(_questions(), requests(), phrasing(), bare)
+def chat_documents(seed: int, bare: float = 0.0, token_count: Callable[[str], int] | None = None) -> Iterator[dict]:
+    """Endless conversations; `bare` is the share that knows of no system prompt and no tools.
+
+    With `token_count` made-up names have as many tokens as real ones, so that tokens alone do not tell what is known.
+    """
+    conversations = Conversations(_questions(token_count=token_count), requests(), phrasing(), bare)
     return _unrepeated(seed, conversations.draw, lambda document: plain(document["messages"]))
 
 
@@ -93,8 +96,8 @@ def _word_lists(rng: random.Random, words: list[str]) -> Iterator[dict]:
         yield {"text": "\n".join(f"{word} {word}" for word in words)}
 
 
-def _questions(disguise: bool = False) -> Questions:
-    return Questions(world(), MadeUpNames(world()), phrasing(), disguise)
+def _questions(disguise: bool = False, token_count: Callable[[str], int] | None = None) -> Questions:
+    return Questions(world(), MadeUpNames(world(), token_count=token_count), phrasing(), disguise)
 
 
 def _unrepeated(seed: int, draw: Callable[[random.Random], dict], key: Callable[[dict], str]) -> Iterator[dict]:
