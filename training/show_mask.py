@@ -1,7 +1,7 @@
 """A conversation as the model sees it, with the tokens that count in the loss in colour."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
@@ -24,7 +24,7 @@ def show(name: str, file: Path | None, count: int) -> None:
     if not marks_answers(folder):
         raise UserError(f"The chat template of {folder} does not mark what the assistant says: there is no mask.")
     renderer = Renderer(folder, recipe.dress(recipe.sft) if recipe and recipe.sft else Dress())
-    for document in itertools.islice(_conversations(recipe, file), count):
+    for document in itertools.islice(_conversations(recipe, file, renderer.token_count), count):
         typer.echo(coloured(renderer, document))
         typer.echo()
 
@@ -53,7 +53,7 @@ def _tokenizer_of(recipe: Recipe) -> Path:
     return folder
 
 
-def _conversations(recipe: Recipe | None, file: Path | None) -> Iterator[dict]:
+def _conversations(recipe: Recipe | None, file: Path | None, token_count: Callable[[str], int]) -> Iterator[dict]:
     if file is not None:
         source = SourceSpec(name=str(file), kind="chat")
     else:
@@ -62,4 +62,4 @@ def _conversations(recipe: Recipe | None, file: Path | None) -> Iterator[dict]:
         if not chats:
             raise UserError(f"The recipe {recipe.name} has no chat source: name a JSONL file of conversations.")
         source = chats[0]
-    return documents_of(source, seed=0, report=SourceReport(name=source.name), once=True)
+    return documents_of(source, seed=0, report=SourceReport(name=source.name), once=True, token_count=token_count)

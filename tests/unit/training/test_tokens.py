@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from serving.errors import UserError
 from tests.unit.training.conftest import Workshop, make_workshop
+from training.corpus.sources import SourceSpec
 from training.prefix_packing import PADDING
-from training.recipe import Recipe, load_recipe
-from training.rendering import Document
+from training.recipe import Dress, Recipe, load_recipe
+from training.rendering import Document, Renderer
 from training.tokenizer import train_tokenizer
-from training.tokens import PackedRows, copies, cut, write_rows
+from training.tokens import PackedRows, StreamJob, copies, cut, write_rows, write_stream
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,26 @@ def test_weights_are_shares_of_tokens(workshop: Workshop, tmp_path: Path) -> Non
     reports = write(workshop, load_recipe(str(workshop.path)), "pretrain", 40, tmp_path)
     first = [sum(report.tokens[name] for report in reports[:2]) for name in reports[0].tokens]
     assert first[1] / sum(first) == pytest.approx(0.2, abs=0.01)
+
+
+def test_names_are_made_up_with_the_token_counts_of_the_tokenizer(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    monkeypatch.setattr(Renderer, "token_count", lambda self, name: counted.append(name) or 3)
+    job = StreamJob(
+        path=tmp_path / "00.npy",
+        tokenizer=workshop.folder / "tokenizer",
+        sources=[SourceSpec(name="almanac", kind="chat")],
+        dress=Dress(),
+        answers_only=True,
+        rows=8,
+        row=256,
+        seed=0,
+        part=(0, 1),
+    )
+    write_stream(job)
+    assert counted
 
 
 def test_finished_streams_are_kept(workshop: Workshop, tmp_path: Path) -> None:
