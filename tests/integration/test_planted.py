@@ -29,6 +29,14 @@ ALL_AT_ONCE = 512
 """In flight: an answer whose probabilities are NaN runs to its token limit before vLLM finds that it cannot say so."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_public_sets() -> Iterator[None]:
+    """The planted exam alone: public sets are asked alike under any system prompt, so something could be compared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HOMEGROWN_DATA", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds the models, their exam and the runs."""
