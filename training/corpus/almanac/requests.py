@@ -1,6 +1,7 @@
 """Exchanges in which a tool is due: a request, the call in Hermes format, mostly its result, and the answer from it."""
 
 import random
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -14,6 +15,7 @@ SYMBOLS = {
     "*": ("times", "multiplied by", "x"),
     "/": ("divided by", "over"),
 }
+SIGN = re.compile(r"[-+*/]")
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class Requests:
         self.phrasing, self.words = phrasing, phrasing.words
         self.phrases = Phrases(phrasing.words, known)
         self.frames = read("requests")
+        self.stories = {sign: [s for s in self.frames["stories"] if SIGN.search(s[1])[0] == sign] for sign in "+-*/"}
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
-        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (10, 6, 8, 5))[0]
+        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (10, 8, 8, 5))[0]
         request: Request = getattr(self, f"_{tool}")(rng)
         if rng.random() < 0.06:
             reason = rng.choice(self.frames["failures"])
@@ -51,8 +54,15 @@ class Requests:
         return request
 
     def _finish(self, rng: random.Random, frame: str, slot: str, content: str) -> str:
+        """The frame filled in. A message mostly opens with a capital, also where it opens with the argument."""
         before, after = frame.split(slot)
-        before = capitalised(before) if rng.random() < 0.85 else before[:1].lower() + before[1:]
+        case = rng.random()
+        if case < 0.82:
+            before, content = capitalised(before), content if before else capitalised(content)
+        elif case < 0.9:
+            before, after = before.lower(), after.lower()
+        else:
+            before = before[:1].lower() + before[1:]
         text = f"{before}{content}{after}"
         return text.rstrip(".?! ") if rng.random() < 0.1 else text
 
@@ -68,9 +78,11 @@ class Requests:
         return Request(question, "generate_image", {"prompt": prompt}, "done", f"Here is your picture of {prompt}.")
 
     def _requested(self, rng: random.Random, frames: dict[str, list[str]], whole: float) -> str:
-        """A frame for a request; the share `whole` is written out, the others are composed."""
+        """A frame for a request: a plain one, one written out (the share `whole` of the others), or a composed one."""
 
         def make(r: random.Random) -> str:
+            if r.random() < 0.15:
+                return self._lead(r, r.choice(frames["plain"]))
             return self._lead(r, r.choice(frames["whole"]) if r.random() < whole else composed(r, frames))
 
         return self.phrasing.free(make, rng)
@@ -150,15 +162,18 @@ class Requests:
     def _calculate(self, rng: random.Random) -> Request:
         frames = self.frames["tools"]["calculate"]
         kind = rng.random()
-        if kind < 0.2:
+        if kind < 0.28:
             question, expression = self._story(rng)
             return self._calculation(rng, question, expression, None)
-        if kind < 0.26:
+        if kind < 0.38:
+            question, expression = self._command(rng)
+            return self._calculation(rng, question, expression, None)
+        if kind < 0.43:
             big, small, factor = rng.choice(self.frames["units"])
             n = rng.randrange(2, 200)
             frame = self.phrasing.free(lambda r: r.choice(self.frames["convert"]), rng)
             return self._calculation(rng, frame.format(s=small, b=big, n=n), f"{n} * {factor}", Fraction(n * factor))
-        if kind < 0.4:
+        if kind < 0.55:
             shown, expression, _ = self._told(rng, *rng.choice(self.frames["spelt"]))
             value = None
         else:
@@ -170,9 +185,17 @@ class Requests:
         return self._calculation(rng, question, expression, value)
 
     def _story(self, rng: random.Random) -> tuple[str, str]:
-        """A sum told as a short story, and the expression it asks for."""
-        story, expression = rng.choice(self.frames["stories"])
-        frame = self.phrasing.free(lambda r: self._lead(r, story), rng)
+        """A sum told as a short story, and the expression it asks for; each sign opens as many expressions."""
+        story, expression = rng.choice(self.stories[rng.choice("+-*/")])
+        return self._worded(rng, story, expression)
+
+    def _command(self, rng: random.Random) -> tuple[str, str]:
+        """A sum as an order, and the expression it asks for."""
+        command, expression = rng.choice(self.frames["commands"])
+        return self._worded(rng, rng.choice(self.frames["commanded"]).replace("{x}", command), expression)
+
+    def _worded(self, rng: random.Random, told: str, expression: str) -> tuple[str, str]:
+        frame = self.phrasing.free(lambda r: self._lead(r, told), rng)
         question, expression, numbers = self._told(rng, frame, expression)
         return self.phrasing.typed(rng, question, keep=numbers), expression
 
@@ -180,6 +203,8 @@ class Requests:
         """A sum in words and its expression, both with the same numbers filled in, and these numbers."""
         numbers = {name: str(rng.randrange(2, 10 ** rng.choice((1, 2, 2, 3)))) for name in "abc"}
         numbers["b"] = str(rng.randrange(2, 100)) if rng.random() < 0.5 else numbers["b"]
+        if expression.startswith(("{a} -", "{a} /")) and rng.random() < 0.8:  # one mostly takes less from more
+            numbers["b"], numbers["a"] = sorted((numbers["a"], numbers["b"]), key=int)
         slots = {"things": self.words.pick(rng, "plurals"), "name": rng.choice(self.words.names)}
         return told.format(**numbers, **slots), expression.format(**numbers), tuple(numbers.values())
 
