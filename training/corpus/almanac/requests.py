@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -186,16 +187,26 @@ class Requests:
 
     def _story(self, rng: random.Random) -> tuple[str, str]:
         """A sum told as a short story, and the expression it asks for; each sign opens as many expressions."""
-        story, expression = rng.choice(self.stories[rng.choice("+-*/")])
-        return self._worded(rng, story, expression)
+        return self._worded(rng, lambda r: r.choice(self.stories[r.choice("+-*/")]))
 
     def _command(self, rng: random.Random) -> tuple[str, str]:
         """A sum as an order, and the expression it asks for."""
-        command, expression = rng.choice(self.frames["commands"])
-        return self._worded(rng, rng.choice(self.frames["commanded"]).replace("{x}", command), expression)
 
-    def _worded(self, rng: random.Random, told: str, expression: str) -> tuple[str, str]:
-        frame = self.phrasing.free(lambda r: self._lead(r, told), rng)
+        def make(r: random.Random) -> tuple[str, str]:
+            command, expression = r.choice(self.frames["commands"])
+            return r.choice(self.frames["commanded"]).replace("{x}", command), expression
+
+        return self._worded(rng, make)
+
+    def _worded(self, rng: random.Random, draw: Callable[[random.Random], tuple[str, str]]) -> tuple[str, str]:
+        expression = ""
+
+        def make(r: random.Random) -> str:
+            nonlocal expression
+            told, expression = draw(r)
+            return self._lead(r, told)
+
+        frame = self.phrasing.free(make, rng)
         question, expression, numbers = self._told(rng, frame, expression)
         return self.phrasing.typed(rng, question, keep=numbers), expression
 
