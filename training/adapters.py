@@ -47,7 +47,7 @@ def adapters_for(
 ) -> LoraConfig | None:
     """What TRL is to put beside the frozen weights of `model`; None where all of them are trained."""
     section = job.section.lora
-    return lora_config(section, task, _new_rows(model, job, tokenizer)) if section else None
+    return lora_config(section, task, _trained_rows(model, job, tokenizer)) if section else None
 
 
 def lora_config(section: LoraSection, task: str = "CAUSAL_LM", rows: dict[str, list[int]] | None = None) -> LoraConfig:
@@ -66,19 +66,22 @@ def lora_config(section: LoraSection, task: str = "CAUSAL_LM", rows: dict[str, l
     )
 
 
-def _new_rows(model: PreTrainedModel, job: Job, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]] | None:
-    """The tokens that the base does not know, such as the marks of a chat template that it was given.
+def _trained_rows(model: PreTrainedModel, job: Job, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]] | None:
+    """The rows of the embedding, and of the head where there is one, that are trained.
 
-    Those of the embedding, and of the head where there is one: adapters alone would not teach the model to read them,
-    nor to end an answer.
+    All of them if the section asks for it, else the tokens that the base does not know, such as the marks of a chat
+    template that it was given: adapters alone would not teach the model to read them, nor to end an answer.
     """
-    if str(job.tokenizer) == job.base:
+    if job.section.lora.embeddings:
+        rows = list(range(model.get_input_embeddings().num_embeddings))
+    elif str(job.tokenizer) == job.base:
         return None
-    known = AutoTokenizer.from_pretrained(job.base).get_vocab()
-    new = sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
+    else:
+        known = AutoTokenizer.from_pretrained(job.base).get_vocab()
+        rows = sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
-    return dict.fromkeys(names, new) if new else None
+    return dict.fromkeys(names, rows) if rows else None
 
 
 def keep_precise(model: PreTrainedModel | PeftModel) -> None:

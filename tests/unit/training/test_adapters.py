@@ -138,6 +138,17 @@ def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Pa
         assert torch.equal(made[258:], learnt)
 
 
+@pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["head apart", "tied"])
+def test_the_embedding_is_trained_too_on_request(tmp_path: Path, write) -> None:
+    base = write(tmp_path / "own")
+    trained, load = adapted(job_of(base, base, embeddings=True))
+    rows = [p.detach().clone() for name, p in trained.named_parameters() if "trainable_tokens" in name]
+    result = finished(trained, job_of(base, base, embeddings=True), load)
+    tables = [result.get_input_embeddings().weight, result.get_output_embeddings().weight]
+    assert all(torch.equal(table, learnt) for table, learnt in zip(tables, rows * (3 - len(rows)), strict=True))
+    assert not torch.equal(tables[0], load().get_input_embeddings().weight)
+
+
 def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
     model, _ = adapted(job_of(llama, llama))
     for parameter in model.parameters():
@@ -151,6 +162,7 @@ def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
     ("made", "said"),
     [
         (lambda: LoraSection(dora=True, merge=False), "no engine serves an adapter of DoRA"),
+        (lambda: LoraSection(embeddings=True, merge=False), "no engine serves an adapter with an embedding"),
         (lambda: LoraSection(quantised="int3"), "nf4"),
         (
             lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"merge": False}),
