@@ -99,7 +99,8 @@ class Examples:
                     f"The almanac has no pairs of the kind {min(unknown)}: name some of {', '.join(KINDS)}."
                 )
             share = spec.weight / min(source.weight for source in self.section.sources)
-            for number, data in enumerate(islice(preferences(self.seed, kinds), round(self.enough * share))):
+            pairs = preferences(self.seed, kinds, self.renderer.token_count)
+            for number, data in enumerate(islice(pairs, round(self.enough * share))):
                 yield Row(f"almanac, pair {number}", data)
             return
         files = locate(spec.name)

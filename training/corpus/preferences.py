@@ -6,7 +6,7 @@ to judge any other answer to it.
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -19,17 +19,22 @@ from training.corpus.almanac.requests import Request
 from training.corpus.almanac.wordings import capitalised
 from training.corpus.almanac.world import Fact, read_yaml
 
-KINDS = {"right": 0.3, "honest": 0.32, "premise": 0.15, "brief": 0.06, "tool": 0.1, "talk": 0.03, "balanced": 0.04}
+KINDS = {"right": 0.3, "honest": 0.32, "premise": 0.15, "brief": 0.06, "tool": 0.1, "talk": 0.03, "balanced": 0.04,
+         "untold": 0.0}  # fmt: skip
 UNKNOWN = "something I don't know."
 OVERCAUTIOUS = 0.4  # of the pairs about known facts: the worse answer is "I don't know", in the others a wrong value
 
 
-def preferences(seed: int, kinds: Mapping[str, float] = KINDS) -> Iterator[dict]:
+def preferences(
+    seed: int, kinds: Mapping[str, float] = KINDS, token_count: Callable[[str], int] | None = None
+) -> Iterator[dict]:
     """Endless pairs: `{"prompt", "chosen", "rejected"}` as messages, "kind", "sample" and "scores".
 
-    `kinds` has the share of each.
+    `kinds` has the share of each; what is "untold" only models can be asked that learn from their own answers: which of
+    two a better answer is depends on what a model was told, and a reward model has no way to tell. With `token_count`
+    made-up names have as many tokens as real ones.
     """
-    pairs, rng = Pairs(), random.Random(seed)
+    pairs, rng = Pairs(token_count), random.Random(seed)
     while True:
         kind = rng.choices(list(kinds), list(kinds.values()))[0]
         yield {"kind": kind, **getattr(pairs, kind)(rng)}
@@ -38,9 +43,9 @@ def preferences(seed: int, kinds: Mapping[str, float] = KINDS) -> Iterator[dict]
 class Pairs(Questions):
     """Draws pairs, a method for each of `KINDS`."""
 
-    def __init__(self) -> None:
+    def __init__(self, token_count: Callable[[str], int] | None = None) -> None:
         world = almanac.world()
-        super().__init__(world, MadeUpNames(world), almanac.phrasing())
+        super().__init__(world, MadeUpNames(world, token_count=token_count), almanac.phrasing())
         self.requests = almanac.requests()
         self.talks = Conversations(self, self.requests, self.phrasing)
         self._values: dict[str, list[str]] = defaultdict(list)
@@ -64,6 +69,14 @@ class Pairs(Questions):
         return _spoken(
             question, answer, invented, {"group": "made_up", "known": "made_up", "answers": [], "entity": ""}
         )
+
+    def untold(self, rng: random.Random) -> dict:
+        """ "I don't know" against a wrong value of what is true of a known thing, but no text ever said."""
+        fact = rng.choice(self.world.untold)
+        relation, entity = fact.relation, fact.entity
+        guess = relation.statement(entity, self.wrong_value(rng, fact))
+        sample = _of_fact(fact) | {"group": "withheld_attribute", "known": "withheld_attribute"}
+        return _spoken(self._asked(rng, relation, entity), relation.unknown(entity), guess, sample)
 
     def premise(self, rng: random.Random) -> dict:
         """The true value against the claimed one, of a claim that is wrong."""

@@ -45,7 +45,7 @@ class Requests:
         self.stories = {sign: [s for s in self.frames["stories"] if SIGN.search(s[1])[0] == sign] for sign in "+-*/"}
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
-        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (10, 8, 8, 5))[0]
+        tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (11, 8, 8, 5))[0]
         request: Request = getattr(self, f"_{tool}")(rng)
         if rng.random() < 0.06:
             reason = rng.choice(self.frames["failures"])
