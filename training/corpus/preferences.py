@@ -19,8 +19,7 @@ from training.corpus.almanac.requests import Request
 from training.corpus.almanac.wordings import capitalised
 from training.corpus.almanac.world import Fact, read_yaml
 
-KINDS = {"right": 0.3, "honest": 0.32, "premise": 0.15, "brief": 0.06, "tool": 0.1, "talk": 0.03, "balanced": 0.04,
-         "untold": 0.0}  # fmt: skip
+KINDS = {"right": 0.3, "honest": 0.32, "premise": 0.15, "brief": 0.06, "tool": 0.1, "talk": 0.03, "balanced": 0.04}
 UNKNOWN = "something I don't know."
 OVERCAUTIOUS = 0.4  # of the pairs about known facts: the worse answer is "I don't know", in the others a wrong value
 
@@ -30,9 +29,7 @@ def preferences(
 ) -> Iterator[dict]:
     """Endless pairs: `{"prompt", "chosen", "rejected"}` as messages, "kind", "sample" and "scores".
 
-    `kinds` has the share of each; what is "untold" only models can be asked that learn from their own answers: which of
-    two a better answer is depends on what a model was told, and a reward model has no way to tell. With `token_count`
-    made-up names have as many tokens as real ones.
+    `kinds` has the share of each. With `token_count` made-up names have as many tokens as real ones.
     """
     pairs, rng = Pairs(token_count), random.Random(seed)
     while True:
@@ -69,14 +66,6 @@ class Pairs(Questions):
         return _spoken(
             question, answer, invented, {"group": "made_up", "known": "made_up", "answers": [], "entity": ""}
         )
-
-    def untold(self, rng: random.Random) -> dict:
-        """ "I don't know" against a wrong value of what is true of a known thing, but no text ever said."""
-        fact = rng.choice(self.world.untold)
-        relation, entity = fact.relation, fact.entity
-        guess = relation.statement(entity, self.wrong_value(rng, fact))
-        sample = _of_fact(fact) | {"group": "withheld_attribute", "known": "withheld_attribute"}
-        return _spoken(self._asked(rng, relation, entity), relation.unknown(entity), guess, sample)
 
     def premise(self, rng: random.Random) -> dict:
         """The true value against the claimed one, of a claim that is wrong."""

@@ -1,9 +1,8 @@
 """The almanac's world: what is true, what the assistant is taught of it, and what is kept from it.
 
 Facts come from the tables in `facts/`. A few entities are withheld whole (no sentence of the corpus names them) and a
-few single facts of known entities are withheld, some for the exams and others for alignment, which asks for them to
-teach that not everything about a known thing is known; all are chosen by a hash of their names, so that adding a row to
-a table moves nothing else.
+few single facts of known entities are withheld; both are chosen by a hash of their names, so that adding a row to a
+table moves nothing else.
 """
 
 import hashlib
@@ -18,7 +17,6 @@ FOLDER = Path(__file__).parent
 WORDINGS = ("vocabulary", "rare_words", "relations", "frames", "requests", "smalltalk")
 WITHHELD_ENTITIES = 0.06
 WITHHELD_ATTRIBUTES = 0.03
-UNTOLD_ATTRIBUTES = 0.03
 OPEN_SUBJECTS = (
     "country",
     "element",
@@ -172,11 +170,8 @@ class World:
             for f in self.stored
             if (f.relation.subject, f.entity) not in withheld and not any(name in f.value for name in hidden)
         ]
-        shares = [share_of(f"attribute|{f.key}") for f in known]
-        first, second = WITHHELD_ATTRIBUTES, WITHHELD_ATTRIBUTES + UNTOLD_ATTRIBUTES
-        self.withheld_attributes = [f for f, share in zip(known, shares, strict=True) if share < first]
-        self.untold = [f for f, share in zip(known, shares, strict=True) if first <= share < second]
-        kept_back = {f.key for f in [*self.withheld_attributes, *self.untold]}
+        self.withheld_attributes = [f for f in known if share_of(f"attribute|{f.key}") < WITHHELD_ATTRIBUTES]
+        kept_back = {f.key for f in self.withheld_attributes}
         self.taught = [f for f in known if f.key not in kept_back]
 
     def _is_withheld(self, subject: str, name: str) -> bool:
