@@ -158,6 +158,28 @@ def test_arguments_of_a_call_can_be_copied_from_the_request():
             assert argument in request.question or request.question.startswith(capitalised(argument))
 
 
+@pytest.mark.parametrize(
+    ("verbs", "sign"),
+    [(("add", "sum"), "+"), (("subtract", "deduct"), "-"), (("multiply",), "*"), (("divide", "halve"), "/")],
+)
+def test_sums_as_orders_ask_for_what_their_verb_says(verbs: tuple[str, ...], sign: str):
+    commands = [(told, asked) for told, asked in read("requests")["commands"] if told.startswith(verbs)]
+    assert commands
+    assert all(sign in asked for _, asked in commands)
+
+
+def test_each_sign_opens_about_as_many_stories():
+    requests, rng = almanac.requests(), random.Random(3)
+    opened = Counter(re.search(r"[-+*/]", requests._story(rng)[1])[0] for _ in range(2000))
+    assert all(400 < opened[sign] < 600 for sign in "+-*/")
+
+
+def test_a_message_that_opens_with_the_argument_opens_with_a_capital():
+    requests, rng = almanac.requests(), random.Random(4)
+    typed = [requests._finish(rng, "{p}, as a picture.", "{p}", "a fox") for _ in range(400)]
+    assert 0.7 < sum(text.startswith("A fox") for text in typed) / len(typed) < 0.95
+
+
 def test_calculations_are_right():
     operators = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
