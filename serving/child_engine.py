@@ -128,8 +128,8 @@ class ChildEngine(ABC):
             if failures >= MAX_FAILURES or not self.settled.is_set():
                 raise self._failure(self._last_words())
             quick_deaths = quick_deaths + 1 if time.monotonic() - started < QUICK_S else 0
-            self.restarts += 1
             self.state = EngineState("restarting", "the engine died and is being restarted")
+            self.restarts += 1
             self._stopping.wait(min(2.0**quick_deaths / 2, LONGEST_PAUSE_S))
             self._port = free_port()
 

@@ -1,5 +1,6 @@
 """What every engine offers, wherever it runs, and the engine that somebody else runs."""
 
+import http.client
 import json
 import socket
 import urllib.error
@@ -82,5 +83,5 @@ def is_healthy(base_url: str, timeout_s: float = 2.0) -> bool:
     try:
         with urllib.request.urlopen(base_url.removesuffix("/v1") + "/health", timeout=timeout_s) as answer:
             return answer.status == 200
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False

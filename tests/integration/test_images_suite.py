@@ -10,7 +10,7 @@ from eval.report.write import write_report
 from eval.result import read_result
 from serving.errors import UserError
 from serving.model_folder import folder_digest
-from tests.processes import descendants
+from tests.processes import command_line, descendants
 from tests.tiny_pipelines import write_tiny_pipeline
 from tests.unit.eval.almanac_runs import invoke
 
@@ -25,7 +25,8 @@ def test_a_model_that_learnt_nothing_is_measured_as_such(tiny_pixels, tmp_path):
     run = tmp_path / "run"
     answer = invoke("run", tiny_pixels, "--suite", "images", "--limit", 10, "--out", run)
     assert answer.exit_code == 0, answer.output
-    assert descendants(os.getpid()) == before
+    left = [pid for pid in descendants(os.getpid()) if pid not in before]
+    assert [pid for pid in left if "python" in command_line(pid)] == []  # PostgreSQL forks helpers when it likes to
     result = read_result(run)
     assert result.identity["model_sha256"] == folder_digest(tiny_pixels)
     assert len(result.records) == 10 * (3 + 1 + 1 + 16)

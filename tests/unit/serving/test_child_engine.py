@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,15 @@ import pytest
 from serving.child_engine import ChildEngine
 from serving.engine import EngineError, free_port
 from serving.errors import UserError
-from tests.processes import descendants, still_running
+from tests.processes import still_running
 
 SERVER = """
-import http.server, sys
+import http.server, os, sys
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(f"{os.getpid()} {os.getppid()}".encode())
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Health).serve_forever()
 """
 SLOW = "import time; print('warming up now', flush=True); time.sleep(600)"
@@ -58,9 +60,14 @@ class Child(ChildEngine):
         return EngineError(f"It does not run ({said}).")
 
 
-def new_descendants(before: list[int]) -> list[int]:
-    """Processes below ours that are not among those `before`: the session's server may be one."""
-    return [pid for pid in descendants(os.getpid()) if pid not in before]
+def family(engine: Child) -> list[int]:
+    """The server and its leash, as the server says it: other tests' processes are below ours as well."""
+    with urllib.request.urlopen(engine.base_url) as answer:
+        return [int(pid) for pid in answer.read().split()]
+
+
+def kill(engine: Child) -> None:
+    os.kill(family(engine)[0], signal.SIGKILL)
 
 
 def until(happened: object, within_s: float = 30.0) -> None:
@@ -71,22 +78,19 @@ def until(happened: object, within_s: float = 30.0) -> None:
 
 
 def test_it_is_ready_inside_the_block_and_gone_after_it() -> None:
-    others = descendants(os.getpid())
     with Child(SERVER) as engine:
         assert engine.state.name == "ready"
         assert engine.settled.is_set()
-        family = new_descendants(others)
-        assert len(family) >= 2
+        ours = family(engine)
+        assert still_running(ours, within_s=0) == ours
     assert engine.state.name == "stopped"
-    assert still_running(family, within_s=5) == []
+    assert still_running(ours, within_s=5) == []
 
 
 def test_a_killed_child_comes_back() -> None:
-    others = descendants(os.getpid())
     with Child(SERVER) as engine:
         before = engine.base_url
-        child = next(pid for pid in new_descendants(others) if descendants(pid) == [])
-        os.kill(child, signal.SIGKILL)
+        kill(engine)
         until(lambda: engine.state.name == "restarting")
         until(lambda: engine.state.name == "ready")
         assert engine.base_url != before
@@ -94,22 +98,20 @@ def test_a_killed_child_comes_back() -> None:
 
 def test_one_that_is_killed_again_and_again_is_never_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.child_engine.LONGEST_PAUSE_S", 0.1)
-    others = descendants(os.getpid())
     with Child(SERVER) as engine:
         for restarts in range(1, 6):
-            child = next(pid for pid in new_descendants(others) if descendants(pid) == [])
-            os.kill(child, signal.SIGKILL)
-            until(lambda restarts=restarts: (engine.restarts, engine.state.name) == (restarts, "ready"))
+            kill(engine)
+            until(lambda restarts=restarts: engine.restarts >= restarts)
+            until(lambda: engine.state.name == "ready")
 
 
 def test_one_that_no_longer_comes_up_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("serving.child_engine.LONGEST_PAUSE_S", 0.1)
-    others = descendants(os.getpid())
     needed = tmp_path / "needed"
     needed.touch()
     with Child(f"open({str(needed)!r})\n{SERVER}") as engine:
         needed.unlink()
-        os.kill(next(pid for pid in new_descendants(others) if descendants(pid) == []), signal.SIGKILL)
+        kill(engine)
         until(lambda: engine.state.name == "failed")
         assert "needed" in str(engine.error)
 
