@@ -14,6 +14,7 @@ import pytest
 
 from tests.postgres import empty_database, migrated_database, postgres  # noqa: F401 - fixtures
 from tests.processes import end_with_stacks, logs_in
+from tests.scheduling import pytest_configure, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 from tests.tiny_model import write_taught_model, write_tiny_model
 
 if TYPE_CHECKING:
