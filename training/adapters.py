@@ -1,11 +1,18 @@
 """LoRA: small trained matrices beside frozen ones, which may lie in 4 bits meanwhile (QLoRA)."""
 
+import math
 import os
+import re
+import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from torch import nn
 from transformers import AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
 from training.hardware import autocasts
 from training.job import Job
@@ -47,14 +54,18 @@ def adapters_for(
 ) -> LoraConfig | None:
     """What TRL is to put beside the frozen weights of `model`; None where all of them are trained."""
     section = job.section.lora
-    return lora_config(section, task, _trained_rows(model, job, tokenizer)) if section else None
+    if section is None:
+        return None
+    config = lora_config(section, task)
+    if section.embeddings:
+        _adapt_embedding(model, config)
+    elif str(job.tokenizer) != job.base:
+        config.trainable_token_indices = _unknown_tokens(model, job.base, tokenizer)
+    return config
 
 
-def lora_config(section: LoraSection, task: str = "CAUSAL_LM", rows: dict[str, list[int]] | None = None) -> LoraConfig:
-    """PEFT's settings; `task` is SEQ_CLS for a reward model, whose head is trained whole.
-
-    `rows` of an embedding, by its name, are trained too.
-    """
+def lora_config(section: LoraSection, task: str = "CAUSAL_LM") -> LoraConfig:
+    """PEFT's settings; `task` is SEQ_CLS for a reward model, whose head is trained whole."""
     return LoraConfig(
         r=section.rank,
         lora_alpha=section.alpha,
@@ -62,23 +73,56 @@ def lora_config(section: LoraSection, task: str = "CAUSAL_LM", rows: dict[str, l
         target_modules=section.target_modules,
         use_dora=section.dora,
         task_type=task,
-        trainable_token_indices=rows,
     )
 
 
-def _trained_rows(model: PreTrainedModel, job: Job, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]] | None:
-    """The rows of the embedding, and of the head where there is one, that are trained.
+def _adapt_embedding(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Let `config` adapt the embedding of `model` and its head as well.
 
-    All of them if the section asks for it, else the tokens that the base does not know, such as the marks of a chat
-    template that it was given: adapters alone would not teach the model to read them, nor to end an answer.
+    Of a tied pair PEFT adapts the embedding, and the head says what that says: PEFT 0.21's own tying trains two
+    parameters in one place, and merges both.
     """
-    if job.section.lora.embeddings:
-        rows = list(range(model.get_input_embeddings().num_embeddings))
-    elif str(job.tokenizer) == job.base:
-        return None
-    else:
-        known = AutoTokenizer.from_pretrained(job.base).get_vocab()
-        rows = sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = head is not None and head.weight is embedding.weight
+    if tied:
+        head.register_forward_hook(partial(_say_what_the_embedding_says, model))
+        warnings.filterwarnings("ignore", "Model .* `tie_word_embeddings=True`")  # PEFT's, of what is done here
+    tables = [name for name, module in model.named_modules() if module is embedding or (module is head and not tied)]
+    config.target_modules = _together(config.target_modules, tables, model.base_model)
+    # What begins at random has entries of the size 1 in a table, and shrinks with the width elsewhere.
+    config.alpha_pattern = {tables[0]: config.lora_alpha / math.sqrt(config.r)}
+
+
+def _together(targets: str | set[str], tables: list[str], body: nn.Module) -> str | set[str]:
+    """What names the modules that `targets` names in PEFT's way, and `tables`."""
+    if targets == "all-linear":
+        targets = {name for name, module in body.named_modules() if isinstance(module, nn.Linear | Conv1D)}
+    if isinstance(targets, str):
+        return "|".join([f"(?:{targets})", *map(re.escape, tables)])
+    return {*targets, *tables}
+
+
+def _say_what_the_embedding_says(model: PreTrainedModel, _, arguments: tuple[torch.Tensor], logits: torch.Tensor):
+    """The logits (..., vocabulary) of a head whose weights are the embedding's, with the embedding's adapter."""
+    table = model.get_input_embeddings()
+    if not isinstance(table, LoraLayer) or table.disable_adapters or table.merged:
+        return logits
+    (name,) = table.active_adapters
+    tokens, directions = table.lora_embedding_A[name], table.lora_embedding_B[name]
+    hidden = arguments[0].to(directions.dtype)
+    return logits + (hidden @ directions @ tokens * table.scaling[name]).to(logits.dtype)
+
+
+def _unknown_tokens(
+    model: PreTrainedModel, base: str, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, list[int]] | None:
+    """The rows that are trained of the embedding, and of the head where there is one: tokens new to `base`.
+
+    Such as the marks of a chat template that it was given: adapters alone would not teach the model to read them, nor
+    to end an answer.
+    """
+    known = AutoTokenizer.from_pretrained(base).get_vocab()
+    rows = sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
     return dict.fromkeys(names, rows) if rows else None

@@ -10,6 +10,7 @@ from peft import PeftModel, get_peft_model
 from pydantic import ValidationError
 from transformers import AutoTokenizer, PreTrainedModel
 
+from tests.tiny_model import write_tiny_model
 from tests.unit.training.foreign_models import write_gpt2, write_llama
 from training.adapters import adapters_for, finished, keep_precise, load_frozen
 from training.alignment.section import RewardSection
@@ -138,15 +139,45 @@ def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Pa
         assert torch.equal(made[258:], learnt)
 
 
-@pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["head apart", "tied"])
-def test_the_embedding_is_trained_too_on_request(tmp_path: Path, write) -> None:
+@pytest.mark.parametrize("targets", ["all-linear", ".*(q_proj|c_attn)", ["v_proj", "c_proj"]])
+@pytest.mark.parametrize("write", [write_llama, write_gpt2, write_tiny_model], ids=["apart", "tied", "tied, ours"])
+def test_the_embedding_is_adapted_too_on_request(tmp_path: Path, write, targets: str | list[str]) -> None:
+    """What is saved says what was trained, with a head of its own and with one that is the embedding."""
     base = write(tmp_path / "own")
-    trained, load = adapted(job_of(base, base, embeddings=True))
-    rows = [p.detach().clone() for name, p in trained.named_parameters() if "trainable_tokens" in name]
-    result = finished(trained, job_of(base, base, embeddings=True), load)
-    tables = [result.get_input_embeddings().weight, result.get_output_embeddings().weight]
-    assert all(torch.equal(table, learnt) for table, learnt in zip(tables, rows * (3 - len(rows)), strict=True))
-    assert not torch.equal(tables[0], load().get_input_embeddings().weight)
+    job = job_of(base, base, embeddings=True, quantised=None, target_modules=targets)
+    trained, load = adapted(job)
+    said = logits(trained)
+    with trained.disable_adapter():
+        assert torch.allclose(logits(trained), logits(load()), atol=1e-5)
+    result = finished(trained, job, load)
+    assert torch.allclose(logits(result), said, atol=1e-4 * said.abs().max())
+    tables = result.get_input_embeddings().weight, result.get_output_embeddings().weight
+    assert (tables[0] is tables[1]) == (write is not write_llama)
+    assert not any(torch.equal(table, load().get_input_embeddings().weight) for table in tables)
+
+
+@pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["apart", "tied"])
+def test_an_adapted_embedding_is_put_on_the_parent_too(tmp_path: Path, write) -> None:
+    base = write(tmp_path / "own")
+    job = job_of(base, base, embeddings=True)
+    trained, load = adapted(job)
+    table = trained.get_input_embeddings()
+    change = table.get_delta_weight("default").detach().clone()
+    result = finished(trained, job, load)
+    assert torch.allclose(
+        result.get_input_embeddings().weight, load().get_input_embeddings().weight + change, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["apart", "tied"])
+def test_the_head_teaches_the_embedding_that_it_is(tmp_path: Path, write) -> None:
+    """The rows of tokens that are nowhere in the text: of them only a head that is the embedding says something."""
+    base = write(tmp_path / "own")
+    trained, _ = adapted(job_of(base, base, embeddings=True))
+    gradient(trained)
+    unread = sorted(set(range(200)) - set(IDS.flatten().tolist()))
+    learnt = trained.get_input_embeddings().lora_embedding_A["default"].grad[:, unread]
+    assert (learnt.abs().sum() > 0) == (write is write_gpt2)
 
 
 def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
@@ -162,6 +193,7 @@ def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
     ("made", "said"),
     [
         (lambda: LoraSection(dora=True, merge=False), "no engine serves an adapter of DoRA"),
+        (lambda: LoraSection(dora=True, embeddings=True), "DoRA adapts no embedding"),
         (lambda: LoraSection(embeddings=True, merge=False), "no engine serves an adapter with an embedding"),
         (lambda: LoraSection(quantised="int3"), "nf4"),
         (
