@@ -37,7 +37,7 @@ lint: install  ## check the style
 	@$(BIN)/ruff check --quiet --output-format concise
 
 test: lint  ## style, unit and integration tests
-	@$(BIN)/python -m pytest -q -n 2 -m "not grown"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not grown"
 
 check-full: install  ## grow the almanac if needed and hold it to every figure, the final exam included
 	@$(BIN)/homegrown train run almanac

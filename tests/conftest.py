@@ -14,7 +14,6 @@ import pytest
 
 from tests.postgres import empty_database, migrated_database, postgres  # noqa: F401 - fixtures
 from tests.processes import end_with_stacks, logs_in
-from tests.scheduling import pytest_configure, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 from tests.tiny_model import write_taught_model, write_tiny_model
 
 if TYPE_CHECKING:
@@ -27,6 +26,14 @@ ROOT = Path(__file__).parents[1]
 
 # A shell's background job starts with SIGINT ignored, and so would every process that a test starts to interrupt it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of pytest-xdist: threads that wait for each other on the same cores would make two slower than one."""
+    if hasattr(config, "workerinput"):
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
