@@ -77,16 +77,20 @@ class Renderer:
         """
         document = {"messages": prompt} if tools is None else {"messages": prompt, "tools": tools}
         messages, tools = self.dressed(document)
+        system, opening = _system_turn(messages), ""
+        if self.ours and (system or tools):
+            opening, _ = self._prefix(system, tools)
+            messages, tools = messages[len(system) :], None
         whole, _ = self._rendered([*messages, answer], tools)
         before = self._write(messages, tools, True)
         if not whole.startswith(before):
             raise UserError("The chat template writes a prompt otherwise when an answer follows: it cannot be trained.")
-        return before, whole.removeprefix(before).rstrip("\n")
+        return opening + before, whole.removeprefix(before).rstrip("\n")
 
     def render(self, document: dict) -> tuple[tuple[int, ...], str, list[tuple[int, int]]]:
         """The ids of the system turn, the text after it, and the spans of that text which the assistant says."""
         messages, tools = self.dressed(document)
-        system = messages[:1] if messages[0]["role"] == "system" else []
+        system = _system_turn(messages)
         if not system and not tools:
             return (), *self._rendered(messages, None)
         prefix, ids = self._prefix(system, tools)
@@ -178,6 +182,10 @@ def marks_answers(folder: Path) -> bool:
     """Whether the folder's chat template marks what the assistant says."""
     template = chat_template_of(folder)
     return template is not None and GENERATION.search(template) is not None
+
+
+def _system_turn(messages: list[dict]) -> list[dict]:
+    return messages[:1] if messages[0]["role"] == "system" else []
 
 
 def _not_written(why: str) -> UserError:

@@ -76,6 +76,19 @@ def test_a_shared_system_turn_becomes_the_prefix(folder: Path, tokenizer: PreTra
     assert tokenizer.decode(first.ids.tolist()).startswith("<|im_start|>user\na")
 
 
+@pytest.mark.parametrize("dress", [Dress(), Dress(system="Be kind."), Dress(system="Be kind.", tools=["now"])])
+@pytest.mark.parametrize("tools", [None, [], ["calculate"]])
+def test_an_exchange_is_what_the_whole_template_writes(folder: Path, dress: Dress, tools: list[str] | None) -> None:
+    quick, whole = Renderer(folder, dress), Renderer(folder, dress)
+    assert quick.ours
+    whole.ours = False
+    question, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}
+    before, said = quick.exchange([question], answer, tools)
+    assert (before, said) == whole.exchange([question], answer, tools)
+    assert before.endswith("<|im_start|>assistant\n")
+    assert said == "Hello!<|im_end|>"
+
+
 def test_the_stop_token_counts_and_the_question_does_not(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     messages = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
     (encoded,) = Renderer(folder, Dress()).conversations([{"messages": messages}])
