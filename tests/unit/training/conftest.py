@@ -161,7 +161,7 @@ def make_workshop(folder: Path) -> Workshop:
         },
         "sft": {
             **training,
-            "processes": 2,
+            "processes": 1,
             "budget": "30K tokens",
             "batch_tokens": 1024,
             "row": 512,

@@ -54,7 +54,8 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(grown: Workshop,
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
 def test_a_compiled_stage_that_was_killed_ends_with_the_same_weights(grown: Workshop, tmp_path: Path) -> None:
-    changes = ("--set", "pretrain.compile=true", "--set", "pretrain.budget=200K tokens")
+    dials = ("pretrain.compile=true", "pretrain.budget=200K tokens", "pretrain.processes=1")
+    changes = [part for dial in dials for part in ("--set", dial)]
     whole, killed = Workshop(tmp_path / "whole", grown.recipe), Workshop(tmp_path / "killed", grown.recipe)
     for workshop in (whole, killed):
         shutil.copytree(grown.home, workshop.home)
@@ -108,8 +109,8 @@ def test_lora_changes_the_model_and_leaves_no_adapter_behind(grown: Workshop, tm
 def test_a_diverging_run_stops_with_one_sentence_and_keeps_its_checkpoint(grown: Workshop, tmp_path: Path) -> None:
     diverging = Workshop(tmp_path, grown.recipe)
     shutil.copytree(grown.home, diverging.home)
-    changes = ["sft.learning_rate=1e38", "sft.clip=1e30", "sft.checkpoint_every=1", "sft.warmup_steps=0"]
-    done = diverging.train("sft", *(part for change in changes for part in ("--set", change)))
+    dials = ("sft.learning_rate=1e38", "sft.clip=1e30", "sft.checkpoint_every=1", "sft.warmup_steps=0")
+    done = diverging.train("sft", *(part for dial in dials for part in ("--set", dial)))
     assert done.returncode == 2
     assert "lower its learning_rate" in done.stderr
     assert "checkpoint-1 is kept" in done.stderr

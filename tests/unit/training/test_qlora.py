@@ -11,6 +11,7 @@ from tests.unit.training.conftest import Workshop, kill_after_checkpoint, weight
 def test_killed_in_two_processes_it_leaves_the_same_adapter(workshop: Workshop, tiny_model: Path) -> None:
     workshop.recipe |= {"tokenizer": None, "pretrain": None, "base": str(tiny_model), "persona": None, "tools": []}
     workshop.recipe["sft"] |= {
+        "processes": 2,
         "row": 1024,
         "batch_tokens": 2048,
         "share_forms": False,

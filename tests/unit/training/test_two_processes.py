@@ -16,13 +16,14 @@ def losses(workshop: Workshop, stage: str) -> list[float]:
 
 
 def test_fine_tuning(grown: Workshop, tmp_path: Path) -> None:
-    alone = Workshop(tmp_path, grown.recipe)
+    """What has grown was fine-tuned by one process."""
+    both = Workshop(tmp_path, grown.recipe)
     for kept in ("models/small-base", "models/small-tokenizer", "tokenizers"):
         if (grown.home / kept).exists():
-            shutil.copytree(grown.home / kept, alone.home / kept)
-    done = alone.train("sft", "--set", "sft.processes=1")
+            shutil.copytree(grown.home / kept, both.home / kept)
+    done = both.train("sft", "--set", "sft.processes=2")
     assert done.returncode == 0, done.stderr
-    two, one = losses(grown, "sft"), losses(alone, "sft")
+    two, one = losses(both, "sft"), losses(grown, "sft")
     assert len(one) >= 2
     assert two == pytest.approx(one, rel=1e-3)
 
