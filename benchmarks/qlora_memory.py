@@ -1,6 +1,6 @@
 """The memory of fine-tuning a model whole, by LoRA and by QLoRA: a random model in the shape of Qwen2.5-0.5B.
 
-python benchmarks/qlora_memory.py [--steps 2] [--row 256] [--rows 2] [--methods full lora qlora qlora+embedding]
+python benchmarks/qlora_memory.py [--steps 2] [--row 256] [--rows 2] [--methods full lora qlora qlora-embedding]
 
 Each method is the real stage, from loading the model to saving it, in a process of its own; what it took is the most
 that was ever resident (RSS), on a GPU the most that torch had allocated. Needs about 12 GiB and 6 GB of disk.
@@ -37,7 +37,7 @@ METHODS = {
     "full": None,
     "lora": {},
     "qlora": QLORA,
-    "qlora+embedding": {"rank": 64, "alpha": 128, "embeddings": True} | QLORA,
+    "qlora-embedding": {"rank": 64, "alpha": 128, "embeddings": True} | QLORA,
 }
 GIB = 2**30
 
@@ -110,11 +110,13 @@ def main() -> None:
         os.environ["HOMEGROWN_HOME"] = folder
         model = Path(folder) / "models" / "half-a-billion"
         write_model(model)
-        found = {method: measured(write_job(model, method, sizes)) for method in sizes.methods}
-    first = found[sizes.methods[0]]["bytes"]
-    print(f"| method | peak GiB | of {sizes.methods[0]} | seconds for {sizes.steps} steps |\n|---|---|---|---|")
-    for method, of in found.items():
-        print(f"| {method} | {of['bytes'] / GIB:.2f} | {of['bytes'] / first:.0%} | {of['seconds']:.0f} |")
+        print(f"| method | peak GiB | of {sizes.methods[0]} | seconds for {sizes.steps} steps |\n|---|---|---|---|")
+        first = None
+        for method in sizes.methods:
+            found = measured(write_job(model, method, sizes))
+            first = first or found["bytes"]
+            share = f"{found['bytes'] / first:.0%}"
+            print(f"| {method} | {found['bytes'] / GIB:.2f} | {share} | {found['seconds']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -57,10 +57,13 @@ def adapters_for(
     if section is None:
         return None
     config = lora_config(section, task)
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
     if section.embeddings:
         _adapt_embedding(model, config)
-    elif str(job.tokenizer) != job.base:
-        config.trainable_token_indices = _unknown_tokens(model, job.base, tokenizer)
+        tables = [table for table in tables if table.weight is not tables[0].weight]
+    names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
+    rows = _unknown_tokens(job, tokenizer)
+    config.trainable_token_indices = dict.fromkeys(names, rows) if rows and names else None
     return config
 
 
@@ -77,29 +80,28 @@ def lora_config(section: LoraSection, task: str = "CAUSAL_LM") -> LoraConfig:
 
 
 def _adapt_embedding(model: PreTrainedModel, config: LoraConfig) -> None:
-    """Let `config` adapt the embedding of `model` and its head as well.
+    """Let `config` adapt the embedding of `model` as well, and its head where that is the embedding.
 
-    Of a tied pair PEFT adapts the embedding, and the head says what that says: PEFT 0.21's own tying trains two
+    PEFT adapts the embedding, and such a head says what that says: the way in which PEFT 0.21 ties adapters trains two
     parameters in one place, and merges both.
     """
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    tied = head is not None and head.weight is embedding.weight
-    if tied:
+    if head.weight is embedding.weight:
         head.register_forward_hook(partial(_say_what_the_embedding_says, model))
         warnings.filterwarnings("ignore", "Model .* `tie_word_embeddings=True`")  # PEFT's, of what is done here
-    tables = [name for name, module in model.named_modules() if module is embedding or (module is head and not tied)]
-    config.target_modules = _together(config.target_modules, tables, model.base_model)
+    name = next(name for name, module in model.named_modules() if module is embedding)
+    config.target_modules = _together(config.target_modules, name, model.base_model)
     # What begins at random has entries of the size 1 in a table, and shrinks with the width elsewhere.
-    config.alpha_pattern = {tables[0]: config.lora_alpha / math.sqrt(config.r)}
+    config.alpha_pattern = {name: config.lora_alpha / math.sqrt(config.r)}
 
 
-def _together(targets: str | set[str], tables: list[str], body: nn.Module) -> str | set[str]:
-    """What names the modules that `targets` names in PEFT's way, and `tables`."""
+def _together(targets: str | set[str], table: str, body: nn.Module) -> str | set[str]:
+    """What names the modules that `targets` names in PEFT's way, and `table`."""
     if targets == "all-linear":
         targets = {name for name, module in body.named_modules() if isinstance(module, nn.Linear | Conv1D)}
     if isinstance(targets, str):
-        return "|".join([f"(?:{targets})", *map(re.escape, tables)])
-    return {*targets, *tables}
+        return f"(?:{targets})|{re.escape(table)}"
+    return {*targets, table}
 
 
 def _say_what_the_embedding_says(model: PreTrainedModel, _, arguments: tuple[torch.Tensor], logits: torch.Tensor):
@@ -113,19 +115,15 @@ def _say_what_the_embedding_says(model: PreTrainedModel, _, arguments: tuple[tor
     return logits + (hidden @ directions @ tokens * table.scaling[name]).to(logits.dtype)
 
 
-def _unknown_tokens(
-    model: PreTrainedModel, base: str, tokenizer: PreTrainedTokenizerBase
-) -> dict[str, list[int]] | None:
-    """The rows that are trained of the embedding, and of the head where there is one: tokens new to `base`.
+def _unknown_tokens(job: Job, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The ids of tokens that the base does not know, such as the marks of a chat template that it was given.
 
-    Such as the marks of a chat template that it was given: adapters alone would not teach the model to read them, nor
-    to end an answer.
+    Their rows are trained: adapters alone would not teach the model to read them, nor to end an answer.
     """
-    known = AutoTokenizer.from_pretrained(base).get_vocab()
-    rows = sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
-    tables = (model.get_input_embeddings(), model.get_output_embeddings())
-    names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
-    return dict.fromkeys(names, rows) if rows else None
+    if str(job.tokenizer) == job.base:
+        return []
+    known = AutoTokenizer.from_pretrained(job.base).get_vocab()
+    return sorted(number for token, number in tokenizer.get_vocab().items() if token not in known)
 
 
 def keep_precise(model: PreTrainedModel | PeftModel) -> None:

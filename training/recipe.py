@@ -117,8 +117,11 @@ class SftSection(TrainingSection):
     def _private(self) -> "SftSection":
         if self.privacy is None:
             return self
-        if self.lora is None or self.lora.dora or self.lora.quantised or self.fairness or self.share_forms:
-            raise ValueError("privacy goes with plain lora alone: no dora, quantised, fairness or share_forms")
+        plain = self.lora and not (self.lora.dora or self.lora.quantised or self.lora.embeddings)
+        if not plain or self.fairness or self.share_forms:
+            raise ValueError(
+                "privacy goes with plain lora alone: no dora, quantised, embeddings, fairness or share_forms"
+            )
         if len(self.phases) > 1 or any(of.name in (*ENDLESS, "copies") for of in self.phases[0].sources):
             raise ValueError("privacy counts documents: name files or data sets, in one list of sources")
         return self

@@ -25,7 +25,9 @@ class LoraSection(Section):
     quantised: Literal["nf4"] | None = Field(
         default=None, description="hold the frozen weights in 4 bits (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)"
     )
-    embeddings: bool = Field(default=False, description="adapt the embedding and the head too")
+    embeddings: bool = Field(
+        default=False, description="adapt the embedding too, and the head where that is the embedding; in sft"
+    )
     merge: bool = Field(
         default=True, description="work them into the weights; false: leave an adapter, served beside its base"
     )

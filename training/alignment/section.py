@@ -43,6 +43,12 @@ class AlignmentSection(OptimizedSection):
 
     _flag = field_validator("lora", mode="before")(lora_flag)
 
+    @model_validator(mode="after")
+    def _head_as_it_is(self) -> "AlignmentSection":
+        if self.lora and self.lora.embeddings:
+            raise ValueError("only sft adapts the embedding: leave out lora.embeddings")
+        return self
+
     @property
     def rows_per_batch(self) -> int:
         return self.batch

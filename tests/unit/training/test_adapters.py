@@ -124,17 +124,21 @@ def test_without_merging_the_adapters_stay_apart(llama: Path) -> None:
     assert torch.allclose(logits(result), logits(finished(trained, job_of(llama, llama), load)), atol=1e-4)
 
 
-def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Path) -> None:
-    """The head of this model has weights of its own: rows of both change, and of those tokens alone."""
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Path, embeddings: bool) -> None:
+    """The head of this model has weights of its own: rows of both change, and of those tokens alone.
+
+    Where the embedding has an adapter, that is what learns them there.
+    """
     tokenizer = AutoTokenizer.from_pretrained(llama)
     tokenizer.add_special_tokens({"extra_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     tokenizer.save_pretrained(tmp_path)
-    job = job_of(llama, tmp_path)
+    job = job_of(llama, tmp_path, embeddings=embeddings)
     trained, load = adapted(job)
     rows = [p.detach().clone() for name, p in trained.named_parameters() if "trainable_tokens" in name]
     result, before = finished(trained, job, load), load()
     tables = [(of.get_input_embeddings().weight, of.get_output_embeddings().weight) for of in (result, before)]
-    for learnt, made, own in zip(rows, *tables, strict=True):
+    for learnt, made, own in zip(rows, *(table[embeddings:] for table in tables), strict=True):
         assert torch.equal(made[:258], own[:258])
         assert torch.equal(made[258:], learnt)
 
@@ -152,8 +156,9 @@ def test_the_embedding_is_adapted_too_on_request(tmp_path: Path, write, targets:
     result = finished(trained, job, load)
     assert torch.allclose(logits(result), said, atol=1e-4 * said.abs().max())
     tables = result.get_input_embeddings().weight, result.get_output_embeddings().weight
+    assert not torch.equal(tables[0], load().get_input_embeddings().weight)
+    assert torch.equal(tables[1], load().get_output_embeddings().weight) == (write is write_llama)
     assert (tables[0] is tables[1]) == (write is not write_llama)
-    assert not any(torch.equal(table, load().get_input_embeddings().weight) for table in tables)
 
 
 @pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["apart", "tied"])
@@ -199,6 +204,10 @@ def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
         (
             lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"merge": False}),
             "a reward model is used whole",
+        ),
+        (
+            lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"embeddings": True}),
+            "only sft adapts the embedding",
         ),
     ],
 )
