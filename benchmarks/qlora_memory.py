@@ -1,6 +1,6 @@
 """The memory of fine-tuning a model whole, by LoRA and by QLoRA: a random model in the shape of Qwen2.5-0.5B.
 
-python benchmarks/qlora_memory.py [--steps 2] [--row 256] [--rows 2] [--methods full lora qlora qlora-embedding]
+python benchmarks/qlora_memory.py [--steps 2] [--row 256] [--rows 2] [--methods full lora qlora ...]
 
 Each method is the real stage, from loading the model to saving it, in a process of its own; what it took is the most
 that was ever resident (RSS), on a GPU the most that torch had allocated. Needs about 12 GiB and 6 GB of disk.
@@ -37,7 +37,8 @@ METHODS = {
     "full": None,
     "lora": {},
     "qlora": QLORA,
-    "qlora-embedding": {"rank": 64, "alpha": 128, "embeddings": True} | QLORA,
+    "qlora-embedding": {"rank": 64, "alpha": 128, "embeddings": "adapter"} | QLORA,
+    "qlora-whole-embedding": {"rank": 64, "alpha": 128, "embeddings": "whole"} | QLORA,
 }
 GIB = 2**30
 

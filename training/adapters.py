@@ -58,11 +58,13 @@ def adapters_for(
         return None
     config = lora_config(section, task)
     tables = [model.get_input_embeddings(), model.get_output_embeddings()]
-    if section.embeddings:
+    rows = _unknown_tokens(job, tokenizer)
+    if section.embeddings == "whole":
+        rows = list(range(tables[0].num_embeddings))
+    elif section.embeddings == "adapter":
         _adapt_embedding(model, config)
         tables = [table for table in tables if table.weight is not tables[0].weight]
     names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
-    rows = _unknown_tokens(job, tokenizer)
     config.trainable_token_indices = dict.fromkeys(names, rows) if rows and names else None
     return config
 

@@ -25,8 +25,8 @@ class LoraSection(Section):
     quantised: Literal["nf4"] | None = Field(
         default=None, description="hold the frozen weights in 4 bits (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)"
     )
-    embeddings: bool = Field(
-        default=False, description="adapt the embedding too, and the head where that is the embedding; in sft"
+    embeddings: Literal["adapter", "whole"] | None = Field(
+        default=None, description="train the embedding too: by an adapter (in sft), or every row, and a head apart"
     )
     merge: bool = Field(
         default=True, description="work them into the weights; false: leave an adapter, served beside its base"
@@ -36,8 +36,8 @@ class LoraSection(Section):
     def _servable(self) -> "LoraSection":
         if self.dora and not self.merge:
             raise ValueError("no engine serves an adapter of DoRA: leave out dora, or merge: false")
-        if self.dora and self.embeddings:
-            raise ValueError("DoRA adapts no embedding: leave out dora, or embeddings")
+        if self.dora and self.embeddings == "adapter":
+            raise ValueError("DoRA adapts no embedding: leave out dora, or say embeddings: whole")
         if self.embeddings and not self.merge:
             raise ValueError("no engine serves an adapter with an embedding: leave out embeddings, or merge: false")
         return self

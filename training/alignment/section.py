@@ -45,8 +45,8 @@ class AlignmentSection(OptimizedSection):
 
     @model_validator(mode="after")
     def _head_as_it_is(self) -> "AlignmentSection":
-        if self.lora and self.lora.embeddings:
-            raise ValueError("only sft adapts the embedding: leave out lora.embeddings")
+        if self.lora and self.lora.embeddings == "adapter":
+            raise ValueError("only sft adapts the embedding: say embeddings: whole")
         return self
 
     @property

@@ -124,8 +124,8 @@ def test_without_merging_the_adapters_stay_apart(llama: Path) -> None:
     assert torch.allclose(logits(result), logits(finished(trained, job_of(llama, llama), load)), atol=1e-4)
 
 
-@pytest.mark.parametrize("embeddings", [False, True])
-def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Path, embeddings: bool) -> None:
+@pytest.mark.parametrize("embeddings", [None, "adapter"])
+def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Path, embeddings: str | None) -> None:
     """The head of this model has weights of its own: rows of both change, and of those tokens alone.
 
     Where the embedding has an adapter, that is what learns them there.
@@ -138,9 +138,21 @@ def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Pa
     rows = [p.detach().clone() for name, p in trained.named_parameters() if "trainable_tokens" in name]
     result, before = finished(trained, job, load), load()
     tables = [(of.get_input_embeddings().weight, of.get_output_embeddings().weight) for of in (result, before)]
-    for learnt, made, own in zip(rows, *(table[embeddings:] for table in tables), strict=True):
+    for learnt, made, own in zip(rows, *(table[bool(embeddings) :] for table in tables), strict=True):
         assert torch.equal(made[:258], own[:258])
         assert torch.equal(made[258:], learnt)
+
+
+@pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["apart", "tied"])
+def test_the_whole_embedding_is_trained_on_request(tmp_path: Path, write) -> None:
+    base = write(tmp_path / "own")
+    job = job_of(base, base, embeddings="whole")
+    trained, load = adapted(job)
+    rows = [p.detach().clone() for name, p in trained.named_parameters() if "trainable_tokens" in name]
+    result = finished(trained, job, load)
+    tables = [result.get_input_embeddings().weight, result.get_output_embeddings().weight]
+    assert all(torch.equal(table, learnt) for table, learnt in zip(tables, rows * (3 - len(rows)), strict=True))
+    assert not torch.equal(tables[0], load().get_input_embeddings().weight)
 
 
 @pytest.mark.parametrize("targets", ["all-linear", ".*(q_proj|c_attn)", ["v_proj", "c_proj"]])
@@ -148,7 +160,7 @@ def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Pa
 def test_the_embedding_is_adapted_too_on_request(tmp_path: Path, write, targets: str | list[str]) -> None:
     """What is saved says what was trained, with a head of its own and with one that is the embedding."""
     base = write(tmp_path / "own")
-    job = job_of(base, base, embeddings=True, quantised=None, target_modules=targets)
+    job = job_of(base, base, embeddings="adapter", quantised=None, target_modules=targets)
     trained, load = adapted(job)
     said = logits(trained)
     with trained.disable_adapter():
@@ -164,7 +176,7 @@ def test_the_embedding_is_adapted_too_on_request(tmp_path: Path, write, targets:
 @pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["apart", "tied"])
 def test_an_adapted_embedding_is_put_on_the_parent_too(tmp_path: Path, write) -> None:
     base = write(tmp_path / "own")
-    job = job_of(base, base, embeddings=True)
+    job = job_of(base, base, embeddings="adapter")
     trained, load = adapted(job)
     table = trained.get_input_embeddings()
     change = table.get_delta_weight("default").detach().clone()
@@ -178,7 +190,7 @@ def test_an_adapted_embedding_is_put_on_the_parent_too(tmp_path: Path, write) ->
 def test_the_head_teaches_the_embedding_that_it_is(tmp_path: Path, write) -> None:
     """The rows of tokens that are nowhere in the text: of them only a head that is the embedding says something."""
     base = write(tmp_path / "own")
-    trained, _ = adapted(job_of(base, base, embeddings=True))
+    trained, _ = adapted(job_of(base, base, embeddings="adapter"))
     gradient(trained)
     unread = sorted(set(range(200)) - set(IDS.flatten().tolist()))
     learnt = trained.get_input_embeddings().lora_embedding_A["default"].grad[:, unread]
@@ -198,15 +210,15 @@ def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
     ("made", "said"),
     [
         (lambda: LoraSection(dora=True, merge=False), "no engine serves an adapter of DoRA"),
-        (lambda: LoraSection(dora=True, embeddings=True), "DoRA adapts no embedding"),
-        (lambda: LoraSection(embeddings=True, merge=False), "no engine serves an adapter with an embedding"),
+        (lambda: LoraSection(dora=True, embeddings="adapter"), "DoRA adapts no embedding"),
+        (lambda: LoraSection(embeddings="whole", merge=False), "no engine serves an adapter with an embedding"),
         (lambda: LoraSection(quantised="int3"), "nf4"),
         (
             lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"merge": False}),
             "a reward model is used whole",
         ),
         (
-            lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"embeddings": True}),
+            lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"embeddings": "adapter"}),
             "only sft adapts the embedding",
         ),
     ],
