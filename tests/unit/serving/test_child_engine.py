@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from serving.child_engine import ChildEngine
-from serving.engine import EngineError, free_port
+from serving.engine import EngineError, free_port, is_healthy
 from serving.errors import UserError
 from tests.processes import still_running
 
@@ -94,6 +95,12 @@ def test_a_killed_child_comes_back() -> None:
         until(lambda: engine.state.name == "restarting")
         until(lambda: engine.state.name == "ready")
         assert engine.base_url != before
+
+
+def test_a_port_where_something_else_answers_is_not_healthy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=lambda: other.accept()[0].sendall(b"nonsense\r\n\r\n"), daemon=True).start()
+        assert not is_healthy(f"http://127.0.0.1:{other.getsockname()[1]}/v1")
 
 
 def test_one_that_is_killed_again_and_again_is_never_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
