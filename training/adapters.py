@@ -57,14 +57,14 @@ def adapters_for(
     if section is None:
         return None
     config = lora_config(section, task)
-    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
-    rows = _unknown_tokens(job, tokenizer)
     if section.embeddings == "whole":
-        rows = list(range(tables[0].num_embeddings))
-    elif section.embeddings == "adapter":
+        _train_embedding(model, config)
+        return config
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
+    if section.embeddings == "adapter":
         _adapt_embedding(model, config)
         tables = [table for table in tables if table.weight is not tables[0].weight]
-    names = [name for name, module in model.named_modules() if any(module is table for table in tables)]
+    names, rows = _names(model, tables), _unknown_tokens(job, tokenizer)
     config.trainable_token_indices = dict.fromkeys(names, rows) if rows and names else None
     return config
 
@@ -81,6 +81,29 @@ def lora_config(section: LoraSection, task: str = "CAUSAL_LM") -> LoraConfig:
     )
 
 
+def _names(model: PreTrainedModel, wanted: list[nn.Module | None]) -> list[str]:
+    """What the modules `wanted` are called in `model`."""
+    return [name for name, module in model.named_modules() if any(module is one for one in wanted)]
+
+
+def _train_embedding(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Let `config` train a copy of the embedding of `model`, and of its head: one of both where they are one.
+
+    PEFT finds out itself that they are one, but only where the embedding is called `embed_tokens`.
+    """
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = head is not None and head.weight is embedding.weight
+    config.modules_to_save = _names(model, [embedding] if tied else [embedding, head])
+    if tied:
+        config.modules_to_tie = _names(model, [head])
+        _hush_about_tying()
+
+
+def _hush_about_tying() -> None:
+    """PEFT's warning about what is done here."""
+    warnings.filterwarnings("ignore", "Model .* `tie_word_embeddings=True`")
+
+
 def _adapt_embedding(model: PreTrainedModel, config: LoraConfig) -> None:
     """Let `config` adapt the embedding of `model` as well, and its head where that is the embedding.
 
@@ -90,8 +113,8 @@ def _adapt_embedding(model: PreTrainedModel, config: LoraConfig) -> None:
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     if head.weight is embedding.weight:
         head.register_forward_hook(partial(_say_what_the_embedding_says, model))
-        warnings.filterwarnings("ignore", "Model .* `tie_word_embeddings=True`")  # PEFT's, of what is done here
-    name = next(name for name, module in model.named_modules() if module is embedding)
+        _hush_about_tying()
+    (name,) = _names(model, [embedding])
     config.target_modules = _together(config.target_modules, name, model.base_model)
     # What begins at random has entries of the size 1 in a table, and shrinks with the width elsewhere.
     config.alpha_pattern = {name: config.lora_alpha / math.sqrt(config.r)}

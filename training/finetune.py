@@ -41,8 +41,6 @@ def main(path: Path) -> None:
     load = partial(load_model, job.base, tokenizer)
     model = load_frozen(load, job)
     section = job.recipe.sft
-    if section.share_forms:
-        WordForms(tokenizer.backend_tokenizer).learn_together(model.get_input_embeddings())
     prepare(model, job)
     rows = PackedRows(job.data / "training", job.recipe.seed)
     fair = section.fairness
@@ -57,6 +55,9 @@ def main(path: Path) -> None:
         processing_class=tokenizer,
         peft_config=adapters_for(model, job, tokenizer),
     )
+    table = trainer.model.get_input_embeddings().weight
+    if section.share_forms and table.requires_grad:  # beside adapters it is frozen, or a copy of it is trained
+        WordForms(tokenizer.backend_tokenizer).learn_together(table)
     result = train(trainer, job)
     finish(job, trainer.model if job.measuring else finished(trainer.model, job, load), result)
 

@@ -31,18 +31,18 @@ class WordForms:
             own = torch.randn_like(shared) * embedding.weight.std()
             embedding.weight[self.tokens] = (shared + own) / 2**0.5
 
-    def learn_together(self, embedding: nn.Embedding) -> None:
-        """Add to each token's gradient those of its other forms.
+    def learn_together(self, weight: nn.Parameter) -> None:
+        """Add to the gradient of each token's row of `weight` (vocabulary, width) those of its other forms.
 
         This trains an embedding as if it were the sum of a vector of the word and one of the form, without either being
         stored. Summed over `members`, not with `index_add`, so that the order and hence the bits are always the same.
         """
-        device = embedding.weight.device
-        tokens, groups, members = self.tokens.to(device), self.groups.to(device), self.members.to(device)
 
         def summed(gradient: torch.Tensor) -> torch.Tensor:
+            places = self.tokens, self.groups, self.members  # the model may move to a GPU after this is registered
+            tokens, groups, members = (place.to(gradient.device) for place in places)
             padded = torch.cat([gradient, gradient.new_zeros(1, gradient.shape[1])])
             together = padded[members].sum(1)
             return gradient.index_copy(0, tokens, (gradient[tokens] + together[groups]) / 2)
 
-        embedding.weight.register_hook(summed)
+        weight.register_hook(summed)

@@ -37,7 +37,7 @@ def main(path: Path) -> None:
     if job.section.share_forms:
         forms = WordForms(tokenizer)
         forms.start_alike(model.get_input_embeddings())
-        forms.learn_together(model.get_input_embeddings())
+        forms.learn_together(model.get_input_embeddings().weight)
     prepare(model, job)
     rows = PackedRows(job.data / "training", job.recipe.seed)
     trainer = Pretrainer(job, model=model, args=arguments, train_dataset=RowNumbers(rows), data_collator=collate)

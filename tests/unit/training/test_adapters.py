@@ -143,20 +143,61 @@ def test_tokens_that_the_base_does_not_know_are_learnt(llama: Path, tmp_path: Pa
         assert torch.equal(made[258:], learnt)
 
 
-@pytest.mark.parametrize("write", [write_llama, write_gpt2], ids=["apart", "tied"])
+SHAPES = pytest.mark.parametrize(
+    "write", [write_llama, write_gpt2, write_tiny_model], ids=["apart", "tied", "tied, ours"]
+)
+
+
+@SHAPES
 def test_the_whole_embedding_is_trained_on_request(tmp_path: Path, write) -> None:
+    """A copy of it, and of a head apart; a head that is the embedding is still that, and both teach it."""
+    base = write(tmp_path / "own")
+    job = job_of(base, base, embeddings="whole", quantised=None)
+    trained, load = adapted(job)
+    learnt = [p for name, p in trained.named_parameters() if "modules_to_save" in name]
+    assert len(learnt) == (2 if write is write_llama else 1)
+    gradient(trained)
+    unread = sorted(set(range(200)) - set(IDS.flatten().tolist()))
+    assert (learnt[0].grad[unread].abs().sum() > 0) == (write is not write_llama)
+    said = logits(trained)
+    result = finished(trained, job, load)
+    tables = [result.get_input_embeddings().weight, result.get_output_embeddings().weight]
+    assert all(torch.equal(table, table_learnt) for table, table_learnt in zip(tables, learnt * 2, strict=False))
+    assert (tables[0] is tables[1]) == (write is not write_llama)
+    assert torch.allclose(logits(result), said, atol=1e-4 * said.abs().max())
+    result.save_pretrained(tmp_path / "saved")
+    assert torch.equal(logits(load_model(str(tmp_path / "saved"), AutoTokenizer.from_pretrained(base))), logits(result))
+
+
+@SHAPES
+def test_a_trained_embedding_is_put_on_the_parent_too(tmp_path: Path, write) -> None:
     base = write(tmp_path / "own")
     job = job_of(base, base, embeddings="whole")
     trained, load = adapted(job)
-    rows = [p.detach().clone() for name, p in trained.named_parameters() if "trainable_tokens" in name]
+    learnt = trained.get_input_embeddings().weight.detach().clone()
     result = finished(trained, job, load)
-    tables = [result.get_input_embeddings().weight, result.get_output_embeddings().weight]
-    assert all(torch.equal(table, learnt) for table, learnt in zip(tables, rows * (3 - len(rows)), strict=True))
-    assert not torch.equal(tables[0], load().get_input_embeddings().weight)
+    tables = result.get_input_embeddings().weight, result.get_output_embeddings().weight
+    assert torch.equal(tables[0], learnt)
+    assert (tables[0] is tables[1]) == (write is not write_llama)
+
+
+@SHAPES
+def test_a_trained_embedding_comes_back_from_a_checkpoint(tmp_path: Path, write) -> None:
+    base = write(tmp_path / "own")
+    job = job_of(base, base, embeddings="whole")
+    trained, _ = adapted(job)
+    trained.save_pretrained(tmp_path / "checkpoint")
+    again, _ = adapted(job)
+    with torch.no_grad():
+        for parameter in again.parameters():
+            if parameter.requires_grad:
+                parameter.zero_()
+    again.load_adapter(str(tmp_path / "checkpoint"), "default", is_trainable=True)
+    assert torch.equal(logits(again), logits(trained))
 
 
 @pytest.mark.parametrize("targets", ["all-linear", ".*(q_proj|c_attn)", ["v_proj", "c_proj"]])
-@pytest.mark.parametrize("write", [write_llama, write_gpt2, write_tiny_model], ids=["apart", "tied", "tied, ours"])
+@SHAPES
 def test_the_embedding_is_adapted_too_on_request(tmp_path: Path, write, targets: str | list[str]) -> None:
     """What is saved says what was trained, with a head of its own and with one that is the embedding."""
     base = write(tmp_path / "own")

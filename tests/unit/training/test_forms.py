@@ -24,7 +24,7 @@ def test_case_and_a_leading_blank_make_no_other_word(forms: WordForms) -> None:
 
 def test_each_gradient_is_added_to_those_of_the_other_forms(forms: WordForms) -> None:
     embedding = nn.Embedding(len(TOKENS), 2)
-    forms.learn_together(embedding)
+    forms.learn_together(embedding.weight)
     (embedding(torch.tensor([5])) * torch.tensor([1.0, 4.0])).sum().backward()
     gradient = embedding.weight.grad
     assert gradient[5].tolist() == [1.0, 4.0]
