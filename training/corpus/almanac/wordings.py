@@ -147,9 +147,9 @@ class Phrasing:
 
     def _question(self, rng: random.Random, relation: Relation) -> str:
         frames, kind = self.frames["question"], rng.random()
-        if kind < 0.24:
+        if kind < 0.3:
             frame = composed(rng, frames)
-        elif kind < 0.48:
+        elif kind < 0.52:
             frame = rng.choice(frames["whole"])
         elif kind < 0.92:
             frame = rng.choice(relation.ask)
