@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make chat` grows an assistant and talks to it, `make test` checks the house.
 #
 #   make chat MODEL=Qwen/Qwen3-0.6B   talk to another model: a folder, a name or a Hugging Face id
-#   make install GPU=1                the packages for NVIDIA GPUs
+#   make chat GPU=1                   with the packages for NVIDIA GPUs; every later make needs it too
 #   make install TORCH_INDEX=         torch from pip's usual index
 #   make chat PYTHON=python3.12       another Python, 3.11 to 3.14
 
@@ -16,7 +16,7 @@ SET := $(if $(GPU),gpu,cpu)
 STAMP := $(VENV)/installed-$(SET)
 
 .DEFAULT_GOAL := help
-.PHONY: help install chat report lint test check-full bench lock clean
+.PHONY: help install chat report lint test check-full lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -42,9 +42,6 @@ test: lint  ## style, unit and integration tests
 check-full: install  ## grow the almanac if needed and hold it to every figure, the final exam included
 	@$(BIN)/homegrown train run almanac
 	@$(BIN)/python -m pytest -q -m grown
-
-bench: install  ## every benchmark, one after the other
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 lock: install  ## resolve the lock files anew from requirements/*.in
 	@$(BIN)/python requirements/lock.py

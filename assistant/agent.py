@@ -15,6 +15,7 @@ from assistant.personas import Voice
 from assistant.tools.desk import Desk
 from serving.access import LOCAL
 from serving.api.errors import ApiError
+from serving.settings import checked
 
 if TYPE_CHECKING:
     from assistant.graph import Knowledge, Run
@@ -28,7 +29,7 @@ class Agent:
     """Answers with the models and the tools behind `state`, which is the API's."""
 
     def __init__(self, state: State, documents: Documents, limits: Limits | None = None) -> None:
-        self.state, self.documents, self.limits = state, documents, limits or Limits()
+        self.state, self.documents, self.limits = state, documents, limits or checked(Limits)
         self._knowledge: dict[str, Knowledge] = {}
 
     def warm_up(self) -> None:

@@ -67,7 +67,7 @@ class RemoteEngine:
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = getattr(error, "reason", error)
             raise EngineError(
-                f"No engine answers at {self.base_url} ({reason}): start one there, or leave out --engine-url."
+                f"No engine answers at {self.base_url} ({reason}): start one there, or leave that address out."
             ) from None
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from serving.model_folder import ModelFolderError, check_model_folder, resolve_model
+from serving.model_kinds import WHY_NOT, kind_of
 
 FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model"]
 
@@ -14,6 +15,8 @@ def local_folder(name: str, chat: bool = True) -> Path:
     """
     resolved = resolve_model(name)
     folder = Path(resolved) if Path(resolved).is_dir() else download(resolved, FILES)
+    if chat and (kind := kind_of(folder)) in ("reward", "embedder", "images"):
+        raise ModelFolderError(f"The model {name} cannot be talked to: {WHY_NOT[kind]}.")
     check_model_folder(folder, chat)
     return folder
 

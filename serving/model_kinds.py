@@ -8,13 +8,13 @@ from serving.model_folder import is_adapter, read_object
 Kind = Literal["text", "reward", "embedder", "images", "adapter", "none"]
 
 WHY_NOT: dict[Kind, str] = {
-    "reward": "it judges answers and gives none; promote a model that was trained with it",
+    "reward": "it judges answers and gives none; take a model that was trained with it",
     "embedder": "it gives vectors, and HOMEGROWN_EMBEDDING_MODEL chooses the one that is served",
     "images": "it draws, and HOMEGROWN_IMAGE_MODEL chooses the one that is served",
     "adapter": "it is an adapter, which is served beside its model under its own name; promote one that is merged",
     "none": "there is no such model folder; `homegrown models list` shows what there is",
 }
-"""Why a model that is not a text model cannot be promoted, as a clause with the way out."""
+"""Why a model that is not a text model cannot be promoted nor served as one, as a clause with the way out."""
 
 
 def kind_of(folder: Path) -> Kind:

@@ -1,12 +1,15 @@
 """What can be set about serving. A flag wins over a `HOMEGROWN_*` variable, that over the default here."""
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serving.errors import UserError
+
+Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 class ServingSettings(BaseSettings):
@@ -16,9 +19,11 @@ class ServingSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    api_key: SecretStr | None = Field(default=None, min_length=16, description="a key that opens everything")
+    api_key: SecretStr | None = Field(default=None, description="a key that opens everything, 16 characters or more")
     login_s: int = Field(default=7 * 86400, ge=60, description="how long a login on the page lasts")
-    allowed_hosts: list[str] = Field(default=[], description="names of this server besides localhost")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default=[], description="names of this server besides localhost, with commas between them or as a JSON list"
+    )
     engine_url: str | None = Field(default=None, description="base URL of a vLLM that runs elsewhere")
     engine_api_key: SecretStr | None = Field(default=None, description="the key that the vLLM elsewhere asks for")
     engine_start_s: float = Field(default=900.0, gt=0, description="how long the engine may take to become ready")
@@ -48,6 +53,25 @@ class ServingSettings(BaseSettings):
     image_url_s: int = Field(default=3600, ge=1, description="how long the URL of a picture works")
     image_check: str | None = Field(default=None, description='"module:function" that may refuse a prompt')
 
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _listed(cls, names: object) -> object:
+        if not isinstance(names, str):
+            return names
+        if not names.startswith("["):
+            return [name.strip() for name in names.split(",") if name.strip()]
+        try:
+            return json.loads(names)
+        except ValueError:
+            raise ValueError('write ["chat.example.org"], or the names alone with commas between them') from None
+
+    @field_validator("api_key")
+    @classmethod
+    def _long(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and len(key.get_secret_value()) < 16:
+            raise ValueError("it needs 16 characters or more")
+        return key
+
     def secrets(self) -> list[str]:
         """What must never be shown; shorter ones could be any word."""
         values = (self.api_key, self.engine_api_key, self.database_url)
@@ -55,16 +79,23 @@ class ServingSettings(BaseSettings):
 
 
 def read_settings(**flags: object) -> ServingSettings:
-    """The settings in force; flags that are None were not given.
+    """The settings in force. Those that are None were not given as a flag; raises `UserError` as `checked` does."""
+    return checked(ServingSettings, **flags)
+
+
+def checked(kind: type[Settings], **flags: object) -> Settings:
+    """The settings of `kind` with these flags in force, but for those that are None.
 
     Raises `UserError` naming the first setting that cannot be used.
     """
     try:
-        return ServingSettings(**{name: value for name, value in flags.items() if value is not None})
+        return kind(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise UserError(
-            f"The setting {name} (--{name.replace('_', '-')} or HOMEGROWN_{name.upper()}) cannot be used: "
-            f"{first['msg'][:1].lower()}{first['msg'][1:]}."
-        ) from None
+    prefix = kind.model_config["env_prefix"]
+    name = str(first["loc"][0]).upper().removeprefix(prefix)
+    flag = f"--{name.lower().replace('_', '-')} or " if name.lower() in flags else ""
+    reason = first["msg"].removeprefix("Value error, ")
+    raise UserError(
+        f"The setting {name.lower()} ({flag}{prefix}{name}) cannot be used: {reason[:1].lower()}{reason[1:]}."
+    )

@@ -236,7 +236,8 @@ def load_recipe(name: str, overrides: list[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_problem(error)}.") from None
+        problem = _first_problem(error)
+        raise UserError(f"{path}: {problem}{'' if problem.endswith('?') else '.'}") from None
 
 
 def _unshared(value: Any) -> Any:
@@ -248,7 +249,7 @@ def _unshared(value: Any) -> Any:
 
 def _override(values: dict, override: str) -> None:
     key, separator, text = override.partition("=")
-    if not separator or not key:
+    if not separator or not all(key.split(".")):
         raise UserError(f"--set {override} is not understood: write it as a.b=value.")
     try:
         value = yaml.safe_load(text)

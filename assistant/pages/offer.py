@@ -1,7 +1,6 @@
 """What there is to choose from on the page: models and personas."""
 
 from dataclasses import asdict
-from importlib.metadata import version
 
 from starlette.datastructures import State
 
@@ -13,6 +12,7 @@ from serving.api.errors import ApiError, unknown_model
 from serving.engine import Engine
 from serving.model_folder import read_lineage
 from serving.text_engine import TextEngine
+from serving.version import VERSION
 
 
 def offer(state: State) -> dict:
@@ -25,7 +25,7 @@ def offer(state: State) -> dict:
         "personas": [asdict(persona) for persona in choice_of_personas(state)],
         "defaults": {"model": ASSISTANT, "temperature": voice.temperature, "tools": True},
         "limits": {"question_chars": MAX_QUESTION, "body_bytes": state.max_body_bytes},
-        "version": version("homegrown"),
+        "version": VERSION,
     }
 
 

@@ -3,12 +3,12 @@
 import dataclasses
 import io
 import json
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from serving.images import c2pa, watermark, xmp
 from serving.images.files import UnreadablePictureError, open_picture, parsing
+from serving.version import VERSION
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,10 +23,6 @@ ASCII_COMMENT = b"ASCII\0\0\0"
 Format = Literal["png", "jpeg", "webp"]
 
 
-def _software() -> str:
-    return f"Homegrown {version('homegrown')}"
-
-
 @dataclass(frozen=True)
 class Origin:
     """Where a picture comes from. `created` is ISO 8601 in UTC; `native_size` is what the model drew, in px."""
@@ -37,7 +33,7 @@ class Origin:
     seed: int
     created: str
     native_size: tuple[int, int]
-    software: str = field(default_factory=_software)
+    software: str = f"Homegrown {VERSION}"
 
 
 def finished(picture: "Image.Image", origin: Origin, format: Format, compression: int = 100) -> bytes:

@@ -1,10 +1,15 @@
 """The container files: what Docker would not notice until somebody runs them."""
 
+import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+from serving.api.openapi.document import document
+from serving.images.provenance import Origin
+from serving.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +55,19 @@ def test_the_image_runs_as_nobody_special_and_holds_no_secrets() -> None:
     assert sum(line.startswith("FROM ") for line in lines) == 2
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert {".git", ".venv", ".homegrown", ".env"} <= set(ignored)
+
+
+def test_what_is_only_copied_knows_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the image there are the packages of the lock and our files, but nothing that pip installed of us."""
+    installed = importlib.metadata.Distribution.from_name
+
+    def from_name(name: str) -> importlib.metadata.Distribution:
+        if name == "homegrown":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "from_name", from_name)
+    assert document([], draws=False)["info"]["version"] == VERSION
+    assert Origin("a fox", "images", "", 1, "2026-01-01", (64, 64)).software == f"Homegrown {VERSION}"
+    for room in ("assistant", "eval", "improve", "serving", "training"):
+        assert not [file for file in (ROOT / room).rglob("*.py") if 'version("homegrown")' in file.read_text("utf-8")]

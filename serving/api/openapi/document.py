@@ -1,12 +1,11 @@
 """GET /openapi.json: what this API takes and answers, made from the very models that check its requests."""
 
-from importlib.metadata import version
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from serving.api.openapi.answers import ANSWERS
 from serving.api.openapi.requests import request_schemas
+from serving.version import VERSION
 
 router = APIRouter()
 
@@ -23,7 +22,7 @@ def document(models: list[str], draws: bool) -> dict:
     about = "OpenAI's API for models that are trained and served here, and pictures."
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Homegrown", "version": version("homegrown"), "description": about},
+        "info": {"title": "Homegrown", "version": VERSION, "description": about},
         "paths": _paths() | _promotion_paths() | (_picture_paths() if draws else {}),
         "components": {
             "schemas": request_schemas(models) | ANSWERS,

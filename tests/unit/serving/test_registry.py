@@ -11,6 +11,7 @@ import pytest
 from serving import registry
 from serving.engine import EngineError
 from serving.errors import UserError
+from serving.hub import local_folder
 from serving.model_folder import ModelFolderError, folder_digest
 from serving.registry import RegistryError, current, default_model, history, promote, promoted, rollback
 from serving.running import announced, running_servers
@@ -138,6 +139,19 @@ def test_what_is_no_text_model_is_refused_and_nothing_changes(home: Path, name: 
         promote(name)
     assert str(refusal.value).count("\n") == 0
     assert current() == promotion
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("judge", "it judges answers"),
+        ("almanac-embedder", "HOMEGROWN_EMBEDDING_MODEL"),
+        ("images", "HOMEGROWN_IMAGE_MODEL"),
+    ],
+)
+def test_what_is_no_text_model_is_not_served_as_one(home: Path, name: str, why: str) -> None:
+    with pytest.raises(ModelFolderError, match=f"{name} cannot be talked to: .*{why}"):
+        local_folder(name)
 
 
 def test_a_folder_elsewhere_is_refused(home: Path, tiny_model: Path) -> None:

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from assistant.limits import Limits
 from serving.errors import UserError
 from serving.home import home
 from serving.server import PortInUseError, claim_port
-from serving.settings import read_settings
+from serving.settings import checked, read_settings
 
 
 def test_flags_win_over_variables_and_those_over_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,12 +33,39 @@ def test_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "many"), ("PORT", "70000"), ("API_KEY", "short"), ("DTYPE", "int3"), ("IMAGE_QUEUE", "0")],
+    [
+        ("PORT", "many"),
+        ("PORT", "70000"),
+        ("API_KEY", "short"),
+        ("DTYPE", "int3"),
+        ("IMAGE_QUEUE", "0"),
+        ("ALLOWED_HOSTS", "[chat.example.org"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"HOMEGROWN_{name}", value)
     with pytest.raises(UserError, match=f"HOMEGROWN_{name}"):
         read_settings()
+
+
+def test_the_way_out_names_a_flag_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"\(--port or HOMEGROWN_PORT\)"):
+        read_settings(port=0)
+    monkeypatch.setenv("HOMEGROWN_API_KEY", "short")
+    with pytest.raises(UserError, match=r"\(HOMEGROWN_API_KEY\) cannot be used: it needs 16 characters or more"):
+        read_settings(port=8000)
+
+
+@pytest.mark.parametrize("names", ["chat.example.org, llm.example", '["chat.example.org", "llm.example"]'])
+def test_names_of_the_server_are_a_list_or_have_commas_between_them(monkeypatch, names: str) -> None:
+    monkeypatch.setenv("HOMEGROWN_ALLOWED_HOSTS", names)
+    assert read_settings().allowed_hosts == ["chat.example.org", "llm.example"]
+
+
+def test_limits_of_the_assistant_are_named_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEGROWN_AGENT_SECONDS", "abc")
+    with pytest.raises(UserError, match="HOMEGROWN_AGENT_SECONDS"):
+        checked(Limits)
 
 
 def test_a_port_in_use_is_named_with_the_way_out() -> None:

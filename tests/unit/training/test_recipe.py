@@ -55,6 +55,7 @@ def test_sources_alone_are_one_phase(workshop: Workshop) -> None:
     ("override", "sentence"),
     [
         ("pretrain.lerning_rate=1", "pretrain.lerning_rate is an unknown key; did you mean learning_rate?"),
+        (".depth=3", "--set .depth=3 is not understood"),
         ("model.depth=deep", "model.depth: input should be a valid integer"),
         ("model.depth=0", "model.depth: input should be greater than or equal to 1 (given: 0)"),
         ("tokenizer.sources.0.weight=0", "tokenizer.sources: the weights sum to zero"),
