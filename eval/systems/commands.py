@@ -45,7 +45,8 @@ def measure_systems(wanted: Measurement, models: Sequence[str]) -> int:
         typer.echo(f"\n{render(side_by_side(in_order_of_growth(results)))}\n")
     for name in failures:
         typer.echo(f"not measured to the end: {name}; the same command with --out {folder} asks what is missing.")
-    typer.echo(f"`homegrown eval report {folder}` shows all of them on one page.")
+    if results:
+        typer.echo(f"`homegrown eval report {folder}` shows all of them on one page.")
     is_whole = not failures and not any(result.errors or result.unasked for result in results)
     return 0 if is_whole else INCOMPLETE
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from eval.lm_eval.ask import is_lm_eval
 from eval.measure import Measurement, measure
 from eval.result import Result
+from eval.suite import joined
 from eval.systems.named import Named
 from serving.errors import UserError
 from serving.home import home
@@ -31,9 +33,11 @@ def measure_each(
     """What was found of each system that could be measured, and why the others could not.
 
     All are asked the exam of the first. A system that fails does not keep the others from being measured; the same call
-    with the same folder asks only what is missing. Raises `UserError`, before anything is asked, for a model that does
-    not exist.
+    with the same folder asks only what is missing. Raises `UserError`, before anything is asked, for a model or a suite
+    that does not exist.
     """
+    if not is_lm_eval(wanted.suites):
+        joined(wanted.suites)
     for system in systems:
         if system.base_url is None:
             resolve_model(system.model)

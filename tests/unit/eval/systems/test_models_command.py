@@ -16,8 +16,8 @@ def asking(serve_table, write_questions, tmp_path, monkeypatch):
     monkeypatch.setenv("HOMEGROWN_HOME", str(tmp_path / "home"))
     questions = write_questions(EXAM)
 
-    def ask(models):
-        asked = ("--suite", "almanac", "--questions", questions, "--out", tmp_path / "runs")
+    def ask(models, suite="almanac"):
+        asked = ("--suite", suite, "--questions", questions, "--out", tmp_path / "runs")
         return invoke("run", "--models", models, *asked)
 
     return ask
@@ -69,6 +69,13 @@ def test_an_unknown_model_in_the_list_is_said_before_anything_is_asked(asking, s
     server = serve_table(replies(50))
     with pytest.raises(UserError, match="no model folder nobody"):
         asking(f"a={server.base_url},nobody")
+    assert server.log == []
+
+
+def test_an_unknown_suite_is_said_before_any_system_is_tried(asking, serve_table):
+    server = serve_table(replies(50))
+    with pytest.raises(UserError, match="There is no suite 'nosuch'"):
+        asking(f"a={server.base_url},b={server.base_url}", suite="nosuch")
     assert server.log == []
 
 
