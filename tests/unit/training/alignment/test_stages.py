@@ -64,8 +64,8 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(aligned: Worksho
     [
         ("dpo", ["lora.dora=true", "optimizer=adamw_8bit"], "accuracy", 0.9),
         ("dpo", ["lora.dora=true", "lora.quantised=nf4"], "accuracy", 0.9),
-        ("reward", ["lora.quantised=nf4"], "accuracy", 0.9),
-        ("kto", ["lora.quantised=nf4"], "margin", 0.3),
+        ("reward", ["lora.quantised=nf4", "lora.embeddings=whole"], "accuracy", 0.9),
+        ("kto", ["lora.quantised=nf4", "lora.embeddings=whole"], "margin", 0.3),
         ("rloo", ["lora.quantised=nf4", "reward_model={aligned}/models/small-reward"], "kl", 0.0),
     ],
 )
