@@ -112,7 +112,7 @@ def test_an_engine_that_runs_elsewhere(api: Api) -> None:
         assert httpx.get(f"{url}/health").status_code == 200
     with pytest.raises(EngineError, match="serves taught, not other"):
         RemoteEngine(api.engine.base_url, "other")
-    with pytest.raises(EngineError, match=r"No engine answers at http://127\.0\.0\.1:9/v1 .*--engine-url"):
+    with pytest.raises(EngineError, match=r"No engine answers at http://127\.0\.0\.1:9/v1 .*leave that address out"):
         RemoteEngine("http://127.0.0.1:9")
 
 
