@@ -1,7 +1,7 @@
 """The hard exam: always the same questions, in wordings that neither training nor the exam's sets use."""
 
 import random
-from itertools import chain
+from itertools import chain, product
 
 from training.corpus import almanac
 from training.corpus.almanac.wordings import four_grams, gram_hash, held_out
@@ -22,6 +22,10 @@ def test_no_wording_of_training_or_of_the_other_sets_shares_four_words_in_a_row(
     for _ in range(2000):
         assert not four_grams(phrasing.question(rng, rng.choice(relations))) & hard
         assert not four_grams(phrasing.premise(rng)) & hard
+    parts = phrasing.frames["question"]
+    behind = product(("goes_on", "where"), ("then",))
+    composed = (f"{{e}} {one}{two}" for a, b in behind for one, two in product(parts[a], parts[b]))
+    assert not [frame for frame in composed if four_grams(frame) & hard]
 
 
 def test_it_is_drawn_the_same_each_time_and_every_frame_is_asked() -> None:
