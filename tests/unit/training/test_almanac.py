@@ -138,7 +138,7 @@ def test_no_training_frame_shares_four_words_with_the_dev_wordings(world):
 
 
 def test_every_written_training_frame_may_be_used():
-    written = [f for name in ("frames", "relations", "requests", "smalltalk") for f in frames_of(read(name))]
+    written = [f for name in ("frames", "relations", "requests", "smalltalk", "sums") for f in frames_of(read(name))]
     assert [f for f in written if not is_free(f)] == []
 
 
@@ -163,7 +163,7 @@ def test_arguments_of_a_call_can_be_copied_from_the_request():
     [(("add", "sum"), "+"), (("subtract", "deduct"), "-"), (("multiply",), "*"), (("divide", "halve"), "/")],
 )
 def test_sums_as_orders_ask_for_what_their_verb_says(verbs: tuple[str, ...], sign: str):
-    commands = [(told, asked) for told, asked in read("requests")["commands"] if told.startswith(verbs)]
+    commands = [(told, asked) for told, asked in read("sums")["commands"] if told.startswith(verbs)]
     assert commands
     assert all(sign in asked for _, asked in commands)
 

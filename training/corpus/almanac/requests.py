@@ -41,8 +41,8 @@ class Requests:
     def __init__(self, phrasing: Phrasing, known: list[str]):
         self.phrasing, self.words = phrasing, phrasing.words
         self.phrases = Phrases(phrasing.words, known)
-        self.frames = read("requests")
-        self.stories = {sign: [s for s in self.frames["stories"] if SIGN.search(s[1])[0] == sign] for sign in "+-*/"}
+        self.frames, self.sums = read("requests"), read("sums")
+        self.stories = {sign: [s for s in self.sums["stories"] if SIGN.search(s[1])[0] == sign] for sign in "+-*/"}
 
     def draw(self, rng: random.Random, tool: str | None = None) -> Request:
         tool = tool or rng.choices(("generate_image", "calculate", "search_documents", "now"), (11, 8, 8, 5))[0]
@@ -73,7 +73,7 @@ class Requests:
     def _generate_image(self, rng: random.Random) -> Request:
         frames = self.frames["tools"]["generate_image"]
 
-        frame = self._requested(rng, frames, whole=0.35)
+        frame = self._requested(rng, frames, whole=0.45)
         prompt = self.phrases.picture(rng)
         question = self._finish(rng, frame, "{p}", prompt)
         return Request(question, "generate_image", {"prompt": prompt}, "done", f"Here is your picture of {prompt}.")
@@ -100,7 +100,7 @@ class Requests:
     def _search_documents(self, rng: random.Random) -> Request:
         frames = self.frames["tools"]["search_documents"]
 
-        frame = self._requested(rng, frames, whole=0.4)
+        frame = self._requested(rng, frames, whole=0.45)
         query = self.phrases.topic(rng) if rng.random() < 0.9 else self.phrases.noun_phrase(rng)
         question = self._finish(rng, frame, "{q}", query)
         if rng.random() < 0.25:
@@ -163,19 +163,19 @@ class Requests:
     def _calculate(self, rng: random.Random) -> Request:
         frames = self.frames["tools"]["calculate"]
         kind = rng.random()
-        if kind < 0.28:
+        if kind < 0.34:
             question, expression = self._story(rng)
             return self._calculation(rng, question, expression, None)
-        if kind < 0.38:
+        if kind < 0.44:
             question, expression = self._command(rng)
             return self._calculation(rng, question, expression, None)
-        if kind < 0.43:
-            big, small, factor = rng.choice(self.frames["units"])
+        if kind < 0.49:
+            big, small, factor = rng.choice(self.sums["units"])
             n = rng.randrange(2, 200)
-            frame = self.phrasing.free(lambda r: r.choice(self.frames["convert"]), rng)
+            frame = self.phrasing.free(lambda r: r.choice(self.sums["convert"]), rng)
             return self._calculation(rng, frame.format(s=small, b=big, n=n), f"{n} * {factor}", Fraction(n * factor))
-        if kind < 0.55:
-            shown, expression, _ = self._told(rng, *rng.choice(self.frames["spelt"]))
+        if kind < 0.6:
+            shown, expression, _ = self._told(rng, *rng.choice(self.sums["spelt"]))
             value = None
         else:
             expression, value = self.expression(rng)
@@ -193,8 +193,8 @@ class Requests:
         """A sum as an order, and the expression it asks for."""
 
         def make(r: random.Random) -> tuple[str, str]:
-            command, expression = r.choice(self.frames["commands"])
-            return r.choice(self.frames["commanded"]).replace("{x}", command), expression
+            command, expression = r.choice(self.sums["commands"])
+            return r.choice(self.sums["commanded"]).replace("{x}", command), expression
 
         return self._worded(rng, make)
 
