@@ -38,7 +38,7 @@ METHODS = {
     "lora": {},
     "qlora": QLORA,
     "qlora-embedding": {"rank": 64, "alpha": 128, "embeddings": "adapter"} | QLORA,
-    "qlora-whole-embedding": {"rank": 64, "alpha": 128, "embeddings": "whole"} | QLORA,
+    "qlora-whole-embedding": {"rank": 64, "alpha": 128, "embeddings": "whole", "optimizer": "muon"} | QLORA,
 }
 GIB = 2**30
 

@@ -114,11 +114,13 @@ class MuonAdamW(torch.optim.Optimizer):
 def build_optimizer(
     model: nn.Module, section: OptimizedSection, polynomials: Sequence[Polynomial] = JORDAN
 ) -> MuonAdamW:
-    """The optimizer of a model's trainable parameters. Adapters (LoRA) are trained with AdamW alone."""
+    """The optimizer of a model's trainable parameters. Adapters get AdamW unless `lora.optimizer` is muon."""
+    lora = getattr(section, "lora", None)
+    adapted = lora is not None and lora.optimizer == "muon"
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_matrix = parameter.dim() == 2 and "layers." in name and "lora_" not in name
+            is_matrix = parameter.dim() == 2 and "layers." in name and (adapted or "lora_" not in name)
             (matrices if is_matrix else others).append(parameter)
     rates = section.learning_rate, section.embedding_learning_rate, section.weight_decay
     return MuonAdamW(matrices, others, *rates, polynomials)

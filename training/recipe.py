@@ -117,10 +117,11 @@ class SftSection(TrainingSection):
     def _private(self) -> "SftSection":
         if self.privacy is None:
             return self
-        plain = self.lora and not (self.lora.dora or self.lora.quantised or self.lora.embeddings)
+        lora = self.lora
+        plain = lora and not (lora.dora or lora.quantised or lora.embeddings or lora.optimizer == "muon")
         if not plain or self.fairness or self.share_forms:
             raise ValueError(
-                "privacy goes with plain lora alone: no dora, quantised, embeddings, fairness or share_forms"
+                "privacy goes with plain lora alone: no dora, quantised, embeddings, muon, fairness or share_forms"
             )
         if len(self.phases) > 1 or any(of.name in (*ENDLESS, "copies") for of in self.phases[0].sources):
             raise ValueError("privacy counts documents: name files or data sets, in one list of sources")

@@ -28,6 +28,11 @@ class LoraSection(Section):
     embeddings: Literal["adapter", "whole"] | None = Field(
         default=None, description="train the embedding too: by an adapter (in sft), or every row, and a head apart"
     )
+    optimizer: Literal["adamw", "muon"] = Field(  # left out where it is the default: adapters from before stay valid
+        default="adamw",
+        exclude_if=lambda name: name == "adamw",
+        description="of the adapters, in sft: adamw at embedding_learning_rate, or muon at learning_rate",
+    )
     merge: bool = Field(
         default=True, description="work them into the weights; false: leave an adapter, served beside its base"
     )

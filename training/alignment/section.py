@@ -44,9 +44,11 @@ class AlignmentSection(OptimizedSection):
     _flag = field_validator("lora", mode="before")(lora_flag)
 
     @model_validator(mode="after")
-    def _head_as_it_is(self) -> "AlignmentSection":
+    def _plain_adapters(self) -> "AlignmentSection":
         if self.lora and self.lora.embeddings == "adapter":
             raise ValueError("only sft adapts the embedding: say embeddings: whole")
+        if self.lora and self.lora.optimizer == "muon":
+            raise ValueError("only sft trains adapters with muon: leave out lora.optimizer")
         return self
 
     @property

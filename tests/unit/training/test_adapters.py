@@ -262,6 +262,10 @@ def test_what_is_trained_is_held_in_float32(llama: Path) -> None:
             lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"embeddings": "adapter"}),
             "only sft adapts the embedding",
         ),
+        (
+            lambda: RewardSection(budget="1K examples", sources=[{"name": "almanac"}], lora={"optimizer": "muon"}),
+            "only sft trains adapters with muon",
+        ),
     ],
 )
 def test_settings_that_exclude_each_other(made, said: str) -> None:

@@ -47,14 +47,16 @@ def test_matrices_of_blocks_go_to_muon_and_the_rest_to_adamw(section) -> None:
     assert {id(p) for p in everything} == {id(p) for p in model.parameters()}
 
 
-def test_adapters_are_trained_with_adamw_alone(section) -> None:
+@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("muon", StackedMuon)])
+def test_adapters_are_trained_with_one_optimizer(name: str, kind: type) -> None:
     from peft import get_peft_model
 
     from training.adapters import lora_config
 
-    model = get_peft_model(build_model(ModelSection(depth=1), 64, 2, 0), lora_config(LoraSection(rank=2)))
-    (adamw,) = build_optimizer(model, section).parts
-    assert isinstance(adamw, torch.optim.AdamW)
+    lora = LoraSection(rank=2, optimizer=name)
+    model = get_peft_model(build_model(ModelSection(depth=1), 64, 2, 0), lora_config(lora))
+    (optimizer,) = build_optimizer(model, load_recipe("tiny").sft.model_copy(update={"lora": lora})).parts
+    assert isinstance(optimizer, kind)
 
 
 def test_a_schedule_reaches_both_parts(section) -> None:

@@ -164,6 +164,7 @@ def test_a_documents_gradient_is_its_own_and_is_clipped(tiny_model: Path) -> Non
         ("sft.lora=null", "plain lora alone"),
         ("sft.lora={dora: true}", "plain lora alone"),
         ("sft.lora={embeddings: whole}", "plain lora alone"),
+        ("sft.lora={optimizer: muon}", "plain lora alone"),
         ("sft.privacy.epsilon=1", "either epsilon or noise"),
         ("sft.sources.0.name=almanac", "name files or data sets"),
     ],

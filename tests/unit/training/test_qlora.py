@@ -43,7 +43,7 @@ def test_killed_in_two_processes_it_leaves_the_same_adapter(workshop: Workshop, 
 
 def test_killed_in_two_processes_it_leaves_the_same_embedding(workshop: Workshop, tiny_model: Path) -> None:
     """Every row of it was trained, those of words that were not read too: other forms of them were, or the head."""
-    killed_and_trained(qlora(workshop, tiny_model, embeddings="whole"))
+    killed_and_trained(qlora(workshop, tiny_model, embeddings="whole", optimizer="muon"))
     folders = workshop.home / "models" / "small", tiny_model
     learnt, before = (AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().weight for folder in folders)
     assert (learnt != before).any(1).float().mean() > 0.99
