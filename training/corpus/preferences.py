@@ -60,8 +60,8 @@ class Pairs(Questions):
     def honest(self, rng: random.Random) -> dict:
         """ "I don't know" against an invention, about what is made up or stands in no table."""
         [(question, answer)] = self.unknown(rng)
-        noun = answer.removeprefix("The ").partition(" of ")[0]
-        values = self._values.get(noun) or rng.choice(list(self._values.values()))
+        nouns = [noun for noun in self._values if answer.startswith(f"The {noun} of ")]  # "number", "number of legs"
+        values = self._values[max(nouns, key=len)] if nouns else rng.choice(list(self._values.values()))
         invented = answer.replace(UNKNOWN, f"{rng.choice(values)}.")
         return _spoken(
             question, answer, invented, {"group": "made_up", "known": "made_up", "answers": [], "entity": ""}

@@ -118,7 +118,17 @@ def _zip_rows(file: _File) -> Iterator[Row]:
     seekable = file.stream if file.stream.seekable() else io.BytesIO(file.stream.read())
     with zipfile.ZipFile(seekable) as archive:
         names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-        yield from _members(file, ((name, archive.open(name)) for name in names))
+        yield from _members(file, ((name, _opened(file, archive, name)) for name in names))
+
+
+def _opened(file: _File, archive: zipfile.ZipFile, name: str) -> BinaryIO:
+    """Raises `UserError` for a member that is encrypted, or packed in a way that Python does not know."""
+    try:
+        return archive.open(name)
+    except RuntimeError as error:
+        raise UserError(
+            f"{file.label} cannot be unpacked here ({str(error).rstrip('.')}): unpack it, and name the folder."
+        ) from None
 
 
 def _tar_rows(file: _File) -> Iterator[Row]:
@@ -205,7 +215,7 @@ def _json_rows(file: _File, lines: Iterable[str]) -> Iterator[Row]:
             yield from _json_list(file, json.loads(text))
             return
         except ValueError:
-            lines = text.splitlines(keepends=True)
+            lines = io.StringIO(text)  # unlike splitlines, it leaves the line separators of Unicode alone
     for number, line in enumerate(lines, 1):
         if UNDECODED.search(line):
             yield _not_decoded(file, number)

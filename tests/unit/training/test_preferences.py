@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -51,6 +52,13 @@ def test_the_other_is_not(pairs: list[dict], kind: str) -> None:
     of_kind = [pair for pair in pairs if pair["kind"] == kind]
     bad = values(of_kind, "rejected")
     assert sum(value < 1.0 for value in bad) / len(bad) > 0.97
+
+
+def test_what_is_invented_is_of_the_kind_that_was_asked_for(pairs: list[dict]) -> None:
+    invented = [pair["rejected"][0]["content"] for pair in pairs if pair["kind"] == "honest"]
+    years = [text for text in invented if text.startswith(("The year of ", "The number of legs of "))]
+    assert years
+    assert all(re.search(r" is \d+\.$", text) for text in years)
 
 
 def test_made_up_names_have_the_tokens_of_real_ones_on_request() -> None:
