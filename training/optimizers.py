@@ -120,8 +120,9 @@ def build_optimizer(
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_matrix = parameter.dim() == 2 and "layers." in name and (adapted or "lora_" not in name)
-            (matrices if is_matrix else others).append(parameter)
+            is_adapter = "lora_" in name
+            is_inside = adapted and "lora_embedding" not in name if is_adapter else "layers." in name
+            (matrices if is_inside and parameter.dim() == 2 else others).append(parameter)
     rates = section.learning_rate, section.embedding_learning_rate, section.weight_decay
     return MuonAdamW(matrices, others, *rates, polynomials)
 

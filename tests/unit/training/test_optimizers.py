@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from training.model import build_model
 from training.optimizers import MuonAdamW, StackedMuon, build_optimizer, warmup_stable_decay
@@ -54,7 +55,8 @@ def test_adapters_are_trained_with_one_optimizer(name: str, kind: type) -> None:
     from training.adapters import lora_config
 
     lora = LoraSection(rank=2, optimizer=name)
-    model = get_peft_model(build_model(ModelSection(depth=1), 64, 2, 0), lora_config(lora))
+    base = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=16, n_head=2, vocab_size=64))  # its blocks are called h
+    model = get_peft_model(base, lora_config(lora))
     (optimizer,) = build_optimizer(model, load_recipe("tiny").sft.model_copy(update={"lora": lora})).parts
     assert isinstance(optimizer, kind)
 
