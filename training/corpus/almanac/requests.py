@@ -163,18 +163,18 @@ class Requests:
     def _calculate(self, rng: random.Random) -> Request:
         frames = self.frames["tools"]["calculate"]
         kind = rng.random()
-        if kind < 0.5:
+        if kind < 0.34:
             question, expression = self._story(rng)
             return self._calculation(rng, question, expression, None)
-        if kind < 0.58:
+        if kind < 0.44:
             question, expression = self._command(rng)
             return self._calculation(rng, question, expression, None)
-        if kind < 0.62:
+        if kind < 0.49:
             big, small, factor = rng.choice(self.sums["units"])
             n = rng.randrange(2, 200)
             frame = self.phrasing.free(lambda r: r.choice(self.sums["convert"]), rng)
             return self._calculation(rng, frame.format(s=small, b=big, n=n), f"{n} * {factor}", Fraction(n * factor))
-        if kind < 0.71:
+        if kind < 0.6:
             shown, expression, _ = self._told(rng, *rng.choice(self.sums["spelt"]))
             value = None
         else:
