@@ -20,7 +20,7 @@ from serving.home import home
 from serving.image_engine import DEFAULT_IMAGE_MODEL
 from serving.images.growth import growth
 from serving.model_folder import folder_digest, read_lineage
-from serving.registry import DEFAULT_MODEL, history, promote, promoted
+from serving.registry import DEFAULT_MODEL, current, history, promote, promoted
 from training.background import give_way, in_background
 from training.checkpoints import write_whole
 from training.pipeline import run_recipe
@@ -29,6 +29,7 @@ from training.recipe import load_recipe
 RECIPE = f"{DEFAULT_MODEL}-aligned"
 RULES = Path(__file__).parent / "alignment.yaml"
 SUITE = "almanac"
+REASON = "aligned: it bluffs less and has lost nothing that the gate asks for"
 POLL_S = 5.0
 
 
@@ -38,7 +39,6 @@ class Outcome(BaseModel):
     parent_sha256: str
     model: str
     verdict: Verdict
-    promoted: bool = False
 
 
 @contextlib.contextmanager
@@ -47,9 +47,11 @@ def aligning() -> Iterator[None]:
     if not is_due():
         yield
         return
-    with in_background("improve.alignment", [], home() / "logs" / "aligning.log"):
+    log = home() / "logs" / "aligning.log"
+    with in_background("improve.alignment", [], log) as process:
         yield
-    print(_news())
+        has_failed = bool(process.poll())
+    print(_news(log if has_failed else None))
 
 
 def is_due() -> bool:
@@ -57,10 +59,7 @@ def is_due() -> bool:
     folder = home() / "models" / DEFAULT_MODEL
     if promoted() is not None or not (folder / "lineage.json").is_file():
         return False
-    if read_lineage(folder).recipe != DEFAULT_MODEL:
-        return False
-    done = _outcome()
-    return done is None or done.parent_sha256 != folder_digest(folder)
+    return read_lineage(folder).recipe == DEFAULT_MODEL and _outcome() is None
 
 
 def align() -> None:
@@ -69,36 +68,49 @@ def align() -> None:
     Raises `UserError`, `Refused` where the gate does; what is served is then what was served before.
     """
     parent = home() / "models" / DEFAULT_MODEL
-    begun_with = folder_digest(parent)
     with alone():
+        begun_with = folder_digest(parent)
         new = run_recipe(load_recipe(RECIPE))
+        digest = folder_digest(new)
         exam = Exam(suites=[SUITE], rules=RULES.read_text(encoding="utf-8"))
-        folder = _file().parent / "judged" / folder_digest(new)[:12]
+        folder = _file().parent / "judged" / digest[:12]
         folder.mkdir(parents=True, exist_ok=True)
         verdict, entries = judged(exam, new, parent, DEFAULT_MODEL, folder)
-        found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
-        digest = folder_digest(new)
+        if folder_digest(parent) != begun_with:
+            raise UserError(f"{parent.name} was grown anew while it was aligned: the next chat aligns it as it is now.")
         taken_back = any(change.sha256 == digest for change in history())
         if verdict == "pass" and promoted() is None and not taken_back:
-            promote(new.name, "aligned: it bluffs less and has lost nothing that the gate asks for")
-            found = found.model_copy(update={"promoted": True})
+            promote(new.name, REASON, sha256=digest)
+        found = Outcome(parent_sha256=begun_with, model=new.name, verdict=verdict)
         write_whole(_file(), found.model_dump_json())
     if verdict != "pass":
         raise Refused(verdict, entries, new.name, parent.name)
 
 
-def _news() -> str:
-    found = _outcome()
+def _news(why_stopped: Path | None) -> str:
+    """How far it is. `why_stopped`: the file that says why it stopped before the chat's end; None if it did not."""
+    found, serving = _outcome(), current()
+    if serving and serving.reason == REASON:
+        return f"The assistant was aligned: {serving.name} is served from now on (homegrown models rollback undoes it)."
+    if found is None and serving:
+        return f"The assistant's alignment goes no further while {serving.name} is served."
+    if found is None and why_stopped:
+        return f"The assistant's alignment stopped ({why_stopped} says why): the next chat goes on with it."
     if found is None:
         return "The assistant's alignment goes on in the next chat."
-    if found.promoted:
-        return f"The assistant was aligned: {found.model} is served from now on (homegrown models rollback undoes it)."
+    if found.verdict == "pass":
+        return (
+            f"The assistant was aligned and {found.model} passed the gate, but another model was promoted meanwhile, "
+            f"or it was rolled back: homegrown models promote {found.model} serves it."
+        )
     return f"The assistant was aligned, but {found.model} did not pass the gate ({found.verdict}): all stays as it was."
 
 
 def _outcome() -> Outcome | None:
+    """What became of the default model as it is now; None while its alignment is not over."""
     with contextlib.suppress(FileNotFoundError):
-        return Outcome.model_validate_json(_file().read_bytes())
+        found = Outcome.model_validate_json(_file().read_bytes())
+        return found if found.parent_sha256 == folder_digest(home() / "models" / DEFAULT_MODEL) else None
     return None
 
 

@@ -41,8 +41,9 @@ def improve(
 ) -> None:
     """Learn from what people thought of the answers, and serve the new model if nothing got worse.
 
-    Feedback counts whose author lets it be trained on, given since the served model was made. Both models are asked the
-    same questions; only a model that passes the gate is promoted. Interrupted, the same command goes on where it was.
+    Feedback counts whose author lets it be trained on, and from which the served model has not learnt. Both models are
+    asked the same questions; only a model that passes the gate is promoted. Interrupted, the same command goes on where
+    it was.
 
     Exit codes: 0 promoted, or nothing new to learn from; as `homegrown eval gate` where the model is refused: 1 a rule
     is broken, 3 undecided; 2 and others: something to correct.

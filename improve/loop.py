@@ -16,7 +16,7 @@ from improve.rounds import Outcome, Round, Terms, alone, begin, interrupted, lea
 from serving.errors import UserError
 from serving.home import home
 from serving.model_folder import check_model_folder, folder_digest
-from serving.registry import default_model, promote
+from serving.registry import default_model, history, promote
 from training.exam import is_examined
 from training.launch import is_disk_full
 from training.recipe import Recipe
@@ -71,7 +71,7 @@ def _run(wish: Wish, dry_run: bool) -> None:
         overrides=[*([f"{wish.method}.lora=true"] if wish.lora else []), *wish.overrides],
     )
     if pinned := interrupted(terms):
-        _say(f"going on with round {pinned.number}")
+        _say(f"{'would go' if dry_run else 'going'} on with round {pinned.number}")
     else:
         pinned = _pinned(terms, exam, parent, recipe, dry_run)
     if pinned and not dry_run:
@@ -107,7 +107,8 @@ def _pinned(terms: Terms, exam: Exam, parent: Path, recipe: Recipe, dry_run: boo
         if same.is_over and same.outcome.exam == exam:
             _say(f"nothing new since round {same.number}, which made {same.plan.model} (gate: {same.outcome.verdict})")
             return None
-        _say(f"round {same.number}, which made {same.plan.model}, is judged by other rules")
+        verb = "would be" if dry_run else "is"
+        _say(f"round {same.number}, which made {same.plan.model}, {verb} judged by other rules")
         return same
     news = f"{len(rows)} rows of feedback{f' since {since:%Y-%m-%d %H:%M}' if since else ''}"
     if dry_run:
@@ -120,15 +121,22 @@ def _pinned(terms: Terms, exam: Exam, parent: Path, recipe: Recipe, dry_run: boo
 
 def _promote_if_it_passes(pinned: Round, exam: Exam, parent: Path, recipe: Recipe, base_url: str | None) -> None:
     new = pinned.model
+    digest = folder_digest(new)
     verdict, entries = judged(exam, new, parent, recipe.name, pinned.folder)
-    found = Outcome(exam=exam, verdict=verdict, sha256=folder_digest(new))
+    found = Outcome(exam=exam, verdict=verdict, sha256=digest)
     pinned.end(found)
     if verdict != "pass":
         raise Refused(verdict, entries, new.name, parent.name)
+    by_hand = f"`homegrown models promote {new.name}` serves it all the same"
+    if default_model() != str(parent) or folder_digest(parent) != pinned.plan.terms.parent_sha256:
+        raise UserError(f"{new.name} passed the gate, but {parent.name} is not what is served any more: {by_hand}.")
+    if any(change.sha256 == digest for change in history()):
+        pinned.end(found.model_copy(update={"promoted": True}))
+        raise UserError(f"{new.name} passed the gate, but it was served before and taken back: {by_hand}.")
     reason = f"round {pinned.number}: {pinned.plan.rows} rows of feedback by {pinned.plan.terms.method}"
-    promote(new.name, reason, base_url)
+    promotion = promote(new.name, reason, base_url, digest)
     pinned.end(found.model_copy(update={"promoted": True}))
-    _say(f"{new.name} is promoted in the place of {parent.name}")
+    _say(f"{new.name} is promoted in the place of {promotion.parent}")
 
 
 def _say(what: str) -> None:

@@ -12,22 +12,22 @@ import numpy as np
 
 from serving.errors import UserError
 from training.corpus.counterfactual import copies
-from training.corpus.sources import SourceReport
-from training.mixing import documents_of
+from training.corpus.sources import SourceReport, words_of
+from training.mixing import documents_of, mixed
 from training.prefix_packing import ROW, pack
 from training.recipe import SftSection, TrainingSection
 from training.rendering import Document, Renderer
 from training.tokens import StreamReport, cut
 
 LOOKED_THROUGH = 50_000
-"""Documents in which pairs are looked for: some sources have no end."""
+"""Documents of a source in which pairs are looked for: some sources have no end."""
 
 
 def write_documents(section: SftSection, renderer: Renderer, seed: int, folder: Path) -> StreamReport:
     """Write every document of the sources once, a row each: a longer text is cut, a longer conversation left out."""
     reports, found = _reports(section), []
     used, too_long = [0] * len(reports), [0] * len(reports)
-    for number, document in _documents(section, seed, reports):
+    for number, document in _one_by_one(section, seed, reports):
         rows = _row([document], section, renderer)
         (used if len(rows) else too_long)[number] += 1
         found.append(rows)
@@ -54,15 +54,15 @@ def write_pairs(section: SftSection, renderer: Renderer, seed: int, folder: Path
     found = list(islice((row for row in rows if len(row)), fairness.pairs))
     if len(found) < fairness.batch:
         raise UserError(
-            f"The sources hold {len(found)} documents that name a group of {', '.join(fairness.axes)} and fit twice "
-            f"into a row, fewer than sft.fairness.batch, {fairness.batch}: add some, or raise sft.row."
+            f"Of the first {LOOKED_THROUGH:,} documents of each source, {len(found)} in all name a group of "
+            f"{', '.join(fairness.axes)} and fit twice into a row, fewer than sft.fairness.batch, {fairness.batch}: "
+            "add some, or raise sft.row."
         )
     _save(np.concatenate(found), folder)
 
 
 def _pairs(section: SftSection, seed: int, rng: random.Random) -> Iterator[list[dict]]:
-    documents = _documents(section, seed, _reports(section))
-    for _, document in islice(documents, LOOKED_THROUGH):
+    for document in _mixed(section, seed):
         if about_others := copies(document, section.fairness.axes):
             yield [document, rng.choice(about_others)]
 
@@ -71,13 +71,25 @@ def _reports(section: TrainingSection) -> list[SourceReport]:
     return [SourceReport(name=source.name) for phase in section.phases for source in phase.sources]
 
 
-def _documents(section: TrainingSection, seed: int, reports: Sequence[SourceReport]) -> Iterator[tuple[int, dict]]:
-    """The training documents of all sources, each with the number of its source."""
+def _one_by_one(section: TrainingSection, seed: int, reports: Sequence[SourceReport]) -> Iterator[tuple[int, dict]]:
+    """The training documents of one source after the other, each with the number of its source."""
     sources = [source for phase in section.phases for source in phase.sources]
     for number, (spec, report) in enumerate(zip(sources, reports, strict=True)):
         if spec.name != "copies":
             for document in documents_of(spec, seed, report, once=True):
                 yield number, document
+
+
+def _mixed(section: TrainingSection, seed: int) -> Iterator[dict]:
+    """The first training documents of every source, in about the shares in which all phases together train on them."""
+    streams = []
+    for phase in section.phases:
+        total = sum(source.weight for source in phase.sources)
+        for source in phase.sources:
+            if source.name != "copies":
+                documents = documents_of(source, seed, SourceReport(name=source.name), once=True)
+                streams.append((phase.share * source.weight / total, islice(documents, LOOKED_THROUGH)))
+    return mixed(streams, lambda document: len(words_of(document)))
 
 
 def _row(unit: Sequence[dict], section: TrainingSection, renderer: Renderer) -> np.ndarray:

@@ -33,6 +33,12 @@ async def _press(questions: list[str], consent: bool) -> None:
     await database.close()
 
 
+def grow_anew(model: Path) -> None:
+    """Make another model of it."""
+    template = model / "chat_template.jinja"
+    template.write_text(template.read_text() + "{# another #}")
+
+
 class Home:
     """A home in `folder`: people press thumbs there, and the loop is run with rules of the test."""
 
@@ -59,6 +65,12 @@ class Home:
         overrides = [f"{method}.{dial}" for dial in DIALS]
         suites = [str(self.folder / "suite.yaml")]
         return Wish(method=method, overrides=overrides, suites=suites, gate=rules, **more)
+
+    def copy_model(self, name: str) -> Path:
+        """Another model than the default one, called `name`."""
+        folder = shutil.copytree(self.folder / "models" / "almanac", self.folder / "models" / name, dirs_exist_ok=True)
+        grow_anew(folder)
+        return folder
 
     @property
     def models(self) -> set[str]:

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from serving.errors import UserError
 from tests.unit.training.alignment.conftest import write_pairs
 from tests.unit.training.conftest import Workshop
+from training import units
 from training.fairness import Penalty, mean_logprobs
 from training.recipe import Dress, SftSection
 from training.rendering import Renderer
@@ -142,8 +143,60 @@ def chances(folder: Path, group: str) -> list[float]:
 def test_without_documents_that_name_a_group_it_is_one_sentence(renderer: Renderer, tmp_path: Path) -> None:
     write_pairs(tmp_path / "chat.jsonl", [chat("tall", "yes")] * 20)
     wanted = section(tmp_path / "chat.jsonl", fairness={"axes": ["geography"]})
-    with pytest.raises(UserError, match="hold 0 documents that name a group of geography"):
+    with pytest.raises(UserError, match=r"each source, 0 in all name a group of geography"):
         write_pairs_of_groups(wanted, renderer, 0, tmp_path / "pairs")
+
+
+def asking(path: Path, answer: str) -> dict:
+    """A source with forty questions about groups of religion."""
+    write_pairs(path, [chat(group, answer) for group in ("Hindu", "Jewish")] * 20)
+    return {"name": str(path), "kind": "chat", "held_out": 0.0, "duplicates": "keep"}
+
+
+def pairs_of(renderer: Renderer, folder: Path, seed: int = 0, pairs: int = 100, **sources: list[dict]) -> list[str]:
+    """The pairs that are written of the sources."""
+    fairness = {"axes": ["religion"], "batch": 4, "pairs": pairs}
+    dials = {"base": "none", "budget": "1K tokens", "row": 256, "batch_tokens": 512, "fairness": fairness}
+    write_pairs_of_groups(SftSection.model_validate(dials | sources), renderer, seed, folder / "pairs")
+    rows = np.load(folder / "pairs" / "00" / "00.npy")
+    return [renderer.tokenizer.decode(row["token"].tolist()) for row in rows]
+
+
+def test_pairs_are_found_behind_a_source_without_end(renderer: Renderer, tmp_path: Path) -> None:
+    """And for a seed the same ones."""
+    sources = [{"name": "almanac", "kind": "chat"}, asking(tmp_path / "chat.jsonl", "yes")]
+    found = pairs_of(renderer, tmp_path, pairs=20, sources=sources)
+    assert sum("guest on time" in pair for pair in found) > 10
+    assert pairs_of(renderer, tmp_path, pairs=20, sources=sources) == found
+    assert pairs_of(renderer, tmp_path, seed=1, pairs=20, sources=sources) != found
+
+
+def test_every_source_is_looked_through_whatever_its_share(
+    renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "LOOKED_THROUGH", 30)
+    sources = [{"name": "almanac", "kind": "text", "weight": 1e9}, asking(tmp_path / "chat.jsonl", "yes")]
+    found = pairs_of(renderer, tmp_path, sources=sources)
+    assert sum("guest on time" in pair for pair in found) == 30
+
+
+def test_pairs_are_of_the_sources_in_their_shares(renderer: Renderer, tmp_path: Path) -> None:
+    """A phase has its own, and what weighs nothing is not looked at."""
+    one, other, never = (asking(tmp_path / f"{said}.jsonl", said) for said in ("yes", "no!", "never"))
+    phases = [
+        {"share": 3.0, "sources": [one | {"weight": 0.1}]},
+        {
+            "sources": [
+                other | {"weight": 5.0},
+                {"name": "copies", "kind": "text", "weight": 5.0},
+                never | {"weight": 0},
+            ]
+        },
+    ]
+    found = pairs_of(renderer, tmp_path, phases=phases, pairs=28)
+    counts = [sum(pair.count(said) == 2 for pair in found) for said in ("yes", "no!", "never")]
+    assert counts[:2] == pytest.approx([24, 4], abs=1)
+    assert counts[2] == 0
 
 
 def test_every_document_has_a_row_once(renderer: Renderer, tmp_path: Path) -> None:
