@@ -6,10 +6,11 @@ from pathlib import Path
 from improve.rounds import Round
 from serving.errors import UserError
 from serving.home import home
-from serving.model_folder import read_lineage, read_object
+from serving.model_folder import read_lineage
 from training.exam import is_examined
 from training.pipeline import STAGES
 from training.recipe import Recipe, load_recipe
+from training.text_stages import positions_of
 
 PASSES = 3
 CONTEXT = 2048
@@ -59,12 +60,11 @@ def learn(pinned: Round, parent: Path, has_pairs: bool) -> Path:
     sources: list[dict] = [{"name": str(pinned.feedback), "licence": "by consent"}]
     if has_pairs:
         sources.append({"name": "almanac", "weight": REPLAY, "kinds": KINDS})
-    config = read_object(parent / "config.json", "save the model again")
     drawn = {
         "base": str(parent),
         "sources": sources,
         "budget": f"{PASSES * (1 + has_pairs * REPLAY) * pinned.plan.rows} examples",
-        "context": config.get("max_position_embeddings", CONTEXT),
+        "context": positions_of(parent) or CONTEXT,
     }
     section = DIALS | OWN_DIALS.get(terms.method, {}) | drawn
     recipe = load_recipe(terms.recipe, [f"{terms.method}={json.dumps(section)}", *terms.overrides])

@@ -95,11 +95,12 @@ def show_mask(
     name: Annotated[str, typer.Argument(metavar="RECIPE-OR-MODEL", help="a recipe, or a model (its own template)")],
     file: Annotated[Path | None, typer.Argument(help="JSONL of conversations; default: the recipe's own data")] = None,
     count: Annotated[int, typer.Option(help="conversations to print")] = 1,
+    overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Print conversations as the model sees them, with what counts in the loss in colour."""
     from training.show_mask import show
 
-    show(name, file, count)
+    show(name, file, count, overrides)
 
 
 @app.command()

@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-import jinja2
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from trl.chat_template_utils import get_training_chat_template
 
 from prompts.library import chat_template
 from serving.errors import UserError
-from training.rendering import GENERATION
+from training.rendering import GENERATION, REFUSALS, one_template
 from training.tokenizer import TURN_END, TURN_START
 from training.turns import tells_answers
 
@@ -38,7 +37,10 @@ def main(path: Path) -> None:
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder or Hugging Face id. Raises `UserError` when there is none, or only a slow one."""
+    """The tokenizer of a folder or Hugging Face id, with one chat template at most.
+
+    Raises `UserError` when there is none, or only a slow one.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
@@ -46,6 +48,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         raise UserError(f"The tokenizer of {name} cannot be loaded ({reason}): check the name of the base.") from None
     if not tokenizer.is_fast:
         raise UserError(f"{name} has no tokenizer.json, which training needs: name another base.")
+    tokenizer.chat_template = one_template(tokenizer.chat_template)
     return tokenizer
 
 
@@ -58,7 +61,7 @@ def _known_to_trl(tokenizer: PreTrainedTokenizerBase) -> str | None:
         return None
     try:
         return get_training_chat_template(tokenizer)
-    except ValueError:
+    except (ValueError, *REFUSALS):  # it tries the template on a tool call
         return None
 
 
@@ -72,7 +75,7 @@ def _tells_answers(tokenizer: PreTrainedTokenizerBase) -> bool:
 
     try:
         return tells_answers(write, tokenizer.eos_token)
-    except jinja2.TemplateError:
+    except REFUSALS:
         return False
 
 

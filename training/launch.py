@@ -59,22 +59,22 @@ def gpus() -> int:
     return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
 
 
-def layout_for(rows: int, parameters: int, processes: int | str = "auto") -> Layout:
+def layout_for(rows: int, parameters: int, processes: int | str = "auto", fewest: int = 1) -> Layout:
     """Where and how batches of `rows` rows are trained: one process a GPU; on CPUs one a core for small models.
 
     Data parallelism beats threads while a step is short, because it meets once a step and threads at every operation.
-    The number of processes divides `rows`.
+    The number of processes divides `rows`, of which each has at least `fewest`.
     """
-    count = gpus()
+    count, most = gpus(), rows // fewest
     if count:
-        return Layout("cuda", _divisor(rows, count if processes == "auto" else min(processes, count)), 1)
+        return Layout("cuda", _divisor(rows, min(most, count if processes == "auto" else min(processes, count))), 1)
     wanted = processes if processes != "auto" else cores() if parameters <= LARGEST_DATA_PARALLEL else 1
-    chosen = _divisor(rows, wanted)
+    chosen = _divisor(rows, min(most, wanted))
     return Layout("cpu", chosen, max(1, cores() // chosen))
 
 
 def _divisor(rows: int, most: int) -> int:
-    return next(number for number in range(min(rows, most), 0, -1) if rows % number == 0)
+    return next(number for number in range(most, 0, -1) if rows % number == 0)
 
 
 def run_ranks(module: str, job: Path, layout: Layout) -> None:

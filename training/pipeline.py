@@ -34,9 +34,11 @@ def run_recipe(recipe: Recipe, only: str | None = None) -> Path:
 
 def _run_stages(recipe: Recipe, only: str | None) -> Path:
     result = None
-    for stage in STAGES if only is None else (only,):
-        if getattr(recipe, stage) is not None:
-            result = STAGES[stage](recipe).run()
+    wanted = [stage for stage in (STAGES if only is None else (only,)) if getattr(recipe, stage) is not None]
+    for stage in wanted:
+        STAGES[stage].look_ahead(recipe)
+    for stage in wanted:
+        result = STAGES[stage](recipe).run()
         if stage == "tokenizer" and is_examined(recipe):
             write_exam(recipe, output_of(recipe, stage))
     if result is None:

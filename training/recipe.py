@@ -44,6 +44,19 @@ class ModelSection(Section):
     tie_embeddings: bool = True
     saved_as: Literal["float32", "bfloat16"] = "float32"
 
+    @model_validator(mode="after")
+    def _buildable(self) -> "ModelSection":
+        from training.shape import shape_of  # which knows this section
+
+        shape = shape_of(self)
+        heads, kv_heads, head_dim = (shape[key] for key in ("num_attention_heads", "num_key_value_heads", "head_dim"))
+        if heads % kv_heads:
+            fitting = ", ".join(str(number) for number in range(1, heads + 1) if heads % number == 0)
+            raise ValueError(f"kv_heads ({kv_heads}) must divide the {heads} heads: name one of {fitting}")
+        if head_dim % 2:
+            raise ValueError(f"head_dim ({head_dim}) is odd, and positions turn pairs of numbers: name an even one")
+        return self
+
 
 class TokenizerSection(Section):
     vocabulary: int = Field(default=2048, ge=320)
@@ -87,6 +100,11 @@ class TrainingSection(OptimizedSection):
         return self
 
     @property
+    def sources(self) -> list[SourceSpec]:
+        """Those of all phases; one that several phases have comes several times."""
+        return [source for phase in self.phases for source in phase.sources]
+
+    @property
     def rows_per_batch(self) -> int:
         return self.batch_tokens // self.row
 
@@ -103,8 +121,8 @@ class PretrainSection(TrainingSection):
 class SftSection(TrainingSection):
     row: int = Field(default=512, ge=32)
     persona: bool = True
-    decay: float = 1.0
-    warmup_steps: int = 20
+    decay: float = Field(default=1.0, ge=0, le=1)
+    warmup_steps: int = Field(default=20, ge=0)
     base: str | None = Field(default=None, description="folder, name or Hugging Face id; default: this recipe's base")
     lora: LoraSection | None = None
     # Both are left out where there is none: models fine-tuned before there was any stay what they are.
@@ -163,7 +181,7 @@ class Recipe(Section):
     base: str | None = Field(default=None, description="folder, name or Hugging Face id of a model to go on from")
     persona: str | None = Field(default="almanac", description="a file of prompts/personas; null: no system prompt")
     tools: list[str] = Field(default=list(TOOL_NAMES), description="offered where a conversation names none itself")
-    model: ModelSection = ModelSection()
+    model: ModelSection = Field(default_factory=ModelSection)
     tokenizer: TokenizerSection | None = None
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None
@@ -205,6 +223,16 @@ class Recipe(Section):
             raise ValueError("a row is longer than model.context")
         if self.images and (self.tokenizer or self.pretrain or self.sft or self.embedder):
             raise ValueError("an image model has a recipe of its own: move images to another file")
+        return self
+
+    @model_validator(mode="after")
+    def _room(self) -> "Recipe":
+        """A model that is grown here knows as many positions as its alignment shows it."""
+        is_grown = self.pretrain and not (self.sft and self.sft.base)
+        aligned = [(name, of) for name, of in self if isinstance(of, alignment.AlignmentSection) and not of.base]
+        for name, section in aligned if is_grown else ():
+            if section.context > self.model.context:
+                raise ValueError(f"{name}.context ({section.context}) is larger than model.context: lower it")
         return self
 
     def dress(self, section: TrainingSection) -> Dress:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
@@ -22,6 +22,12 @@ from training.turns import answers_in
 
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 SPECIAL_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+REFUSALS = (jinja2.TemplateError, TypeError)
+"""How templates fail at what they cannot write: they say so, or add or measure a content that is null."""
+
+
+class NotWrittenError(UserError):
+    """A conversation that the model's chat template cannot write."""
 
 
 class Document(NamedTuple):
@@ -120,10 +126,7 @@ class Renderer:
 
     def _rendered(self, messages: list[dict], tools: list[dict] | None) -> tuple[str, list[tuple[int, int]]]:
         """A conversation as text, and the spans that the assistant says. Raises `UserError` if it cannot be written."""
-        try:
-            text, spans = self._told(messages, tools)
-        except jinja2.TemplateError as error:
-            raise _not_written(str(error)) from None
+        text, spans = self._told(messages, tools)
         called = [call["function"]["name"] for message in messages for call in message.get("tool_calls") or ()]
         if not self.ours and any(name not in text for name in called):
             raise _not_written("it leaves tool calls out")
@@ -131,11 +134,18 @@ class Renderer:
 
     def _told(self, messages: list[dict], tools: list[dict] | None) -> tuple[str, list[tuple[int, int]]]:
         if self.marked:
-            return self._render(self.template, messages, tools, None, False, **self.special)
+            return self._applied(messages, tools, False)
         return answers_in(self._write, messages, tools)
 
     def _write(self, messages: list[dict], tools: list[dict] | None, ask: bool) -> str:
-        return self._render(self.template, messages, tools, None, ask, **self.special)[0]
+        return self._applied(messages, tools, ask)[0]
+
+    def _applied(self, messages: list[dict], tools: list[dict] | None, ask: bool) -> tuple[str, list[tuple[int, int]]]:
+        """What the template writes, and the spans that it marks. Raises `NotWrittenError` if it cannot write it."""
+        try:
+            return self._render(self.template, messages, tools, None, ask, **self.special)
+        except REFUSALS as error:
+            raise _not_written(str(error)) from None
 
     def _prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
         """The system turn alone, as text and ids; empty when the template refuses to write it alone.
@@ -150,7 +160,7 @@ class Renderer:
     def _encoded_prefix(self, system: list[dict], tools: list[dict] | None) -> tuple[str, tuple[int, ...]]:
         try:
             text = self._write(system, tools, False)
-        except jinja2.TemplateError:
+        except NotWrittenError:
             return "", ()
         return text, tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
@@ -175,7 +185,25 @@ def chat_template_of(folder: Path) -> str | None:
     for file in (folder / "training_template.jinja", folder / "chat_template.jinja"):
         if file.is_file():
             return file.read_text(encoding="utf-8")
-    return json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return one_template(config.get("chat_template"))
+
+
+def one_template(templates: Any) -> str | None:
+    """The template itself, or of several with names, as a list or a dict, the one called default, else the first.
+
+    Raises `UserError` where that is no text.
+    """
+    if isinstance(templates, list) and all(isinstance(one, dict) for one in templates):
+        templates = {one.get("name"): one.get("template") for one in templates}
+    if isinstance(templates, dict):
+        templates = templates.get("default", next(iter(templates.values()), None))
+    if templates is None or isinstance(templates, str):
+        return templates
+    raise UserError(
+        "The model's chat_template is neither text nor texts with names, of which the one called default or else the "
+        "first is taken: mend its tokenizer_config.json, or use another base."
+    )
 
 
 def marks_answers(folder: Path) -> bool:
@@ -188,8 +216,8 @@ def _system_turn(messages: list[dict]) -> list[dict]:
     return messages[:1] if messages[0]["role"] == "system" else []
 
 
-def _not_written(why: str) -> UserError:
-    return UserError(
+def _not_written(why: str) -> NotWrittenError:
+    return NotWrittenError(
         f"The model's chat template cannot write a conversation of the sources ({why.rstrip('.')}): leave out what it "
         "does not know, with `persona: null`, `tools: []` or other sources, or use a base with another template."
     )

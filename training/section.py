@@ -102,7 +102,7 @@ class OptimizedSection(Section):
     clip: float = Field(default=1.0, gt=0)
     checkpoint_every: int = Field(default=200, ge=1, description="steps")
     compile: Literal["auto"] | bool = "auto"
-    processes: Literal["auto"] | int = "auto"
+    processes: Literal["auto"] | int = Field(default="auto", description="at most; auto: by cores or GPUs")
     report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
 
     @field_validator("budget")
@@ -110,6 +110,13 @@ class OptimizedSection(Section):
     def _sound_budget(cls, text: str) -> str:
         parse_budget(text, cls.unit)
         return text
+
+    @field_validator("processes")
+    @classmethod
+    def _some_process(cls, processes: str | int) -> str | int:
+        if processes != "auto" and processes < 1:
+            raise ValueError("name 1 process or more, or `auto`")
+        return processes
 
     def parsed_budget(self) -> Budget:
         return parse_budget(self.budget, self.unit)

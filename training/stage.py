@@ -52,6 +52,10 @@ class Stage(ABC):
     def output_of(cls, recipe: Recipe) -> Path:
         """Where the result is, done or not."""
 
+    @classmethod  # noqa: B027 - not every stage has something to look for
+    def look_ahead(cls, recipe: Recipe) -> None:
+        """Raise `UserError` for what the stage would miss when its turn comes: no earlier one shall train in vain."""
+
     @abstractmethod
     def further_inputs(self) -> dict:
         """What the result depends on besides section, seed and package versions."""
@@ -135,6 +139,8 @@ class TrainerStage(Stage):
     tokenizer: Path
     base: str | None = None
     reward_model: str | None = None
+    fewest_rows: ClassVar[int] = 1
+    """How many rows of a batch a process must have."""
 
     @abstractmethod
     def parameters(self) -> int:
@@ -148,7 +154,8 @@ class TrainerStage(Stage):
         """Prepare what the ranks read for `steps` steps, in the folder `name`."""
 
     def layout(self) -> Layout:
-        return layout_for(self.section.rows_per_batch, self.parameters(), self.section.processes)
+        section = self.section
+        return layout_for(section.rows_per_batch, self.parameters(), section.processes, self.fewest_rows)
 
     def train(self, layout: Layout, steps: int) -> Result:
         """Train, unless that is done, and return what the ranks report."""

@@ -8,18 +8,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from prompts.library import chat_template
+from prompts.library import FOLDER, chat_template, tool_schemas
 from serving.embedder import check_embedder_folder
 from serving.errors import UserError
 from serving.home import home
-from serving.model_folder import Lineage, Source, check_model_folder, resolve_model
+from serving.hub import download
+from serving.model_folder import Lineage, Source, check_model_folder, read_object, resolve_model
 from training.checkpoints import write_whole
-from training.corpus.sources import SourceReport, SourceSpec, locate
+from training.corpus.locations import digest_of, locate
+from training.corpus.readers import read_rows
+from training.corpus.sources import SourceReport, SourceSpec
 from training.job import EmbedderJob, EmbedderResult
 from training.launch import Layout, cores, layout_for, run_ranks
+from training.mixing import ENDLESS
 from training.progress import LiveLine
-from training.recipe import Recipe
+from training.recipe import Dress, Recipe
 from training.rendering import Renderer, marks_answers
+from training.section import LoraSection
 from training.shape import parameters_of, shape_of
 from training.stage import Stage, TrainerStage, sha256
 from training.tokenizer import train_tokenizer
@@ -29,9 +34,30 @@ from training.units import write_documents, write_pairs
 ALMANAC = SourceSpec(name="almanac", kind="text")
 COMPILED_FROM_S = 240
 FLOPS_A_PROCESS = {"cpu": 1e11, "cuda": 2e14}
+SWAPS = FOLDER / "probes" / "swaps.yaml"
+POSITIONS = ("max_position_embeddings", "n_positions")
+"""What configs call the number of positions that a model knows; some say nothing of it."""
 
 
-class TokenizerStage(Stage):
+class TextStage(Stage):
+    """Reads text from the sources of its section."""
+
+    @classmethod
+    def look_ahead(cls, recipe: Recipe) -> None:
+        for source in getattr(recipe, cls.name).sources:
+            if source.name not in (*ENDLESS, "copies"):
+                _look_into(source.name, getattr(source, "encoding", "utf-8"))
+            if passages := getattr(source, "passages", None):
+                _look_into(passages)
+
+
+def _look_into(name: str, encoding: str = "utf-8") -> None:
+    """Raise `UserError` where a source is not there, or not even its files' first rows can be read."""
+    for file in locate(name):
+        next(read_rows(file, encoding), None)
+
+
+class TokenizerStage(TextStage):
     """Learns the vocabulary."""
 
     name = "tokenizer"
@@ -64,7 +90,7 @@ class TokenizerStage(Stage):
         write_whole(self.output / "lineage.json", lineage.model_dump_json(indent=1))
 
 
-class EmbedderStage(Stage):
+class EmbedderStage(TextStage):
     """Grows a yardstick of meaning."""
 
     name, module = "embedder", "training.embedder"
@@ -93,7 +119,7 @@ class EmbedderStage(Stage):
         )
 
 
-class PackedStage(TrainerStage):
+class PackedStage(TextStage, TrainerStage):
     """Trains a language model on packed rows of tokens."""
 
     before: ClassVar[type[Stage]]
@@ -101,13 +127,14 @@ class PackedStage(TrainerStage):
     reports: list[StreamReport]
 
     def further_inputs(self) -> dict:
+        dress = self.recipe.dress(self.section)
         return {
-            "sources": _fingerprints(source for phase in self.section.phases for source in phase.sources),
+            "sources": _fingerprints(self.section.sources),
             "model": self.model_inputs(),
-            "dress": self.recipe.dress(self.section).model_dump(),
+            "dress": dress.model_dump(),
             "template": _template(),
             "parent": self.parent_digest or self.parent,
-        }
+        } | offered(dress)
 
     def model_inputs(self) -> dict | str:
         return self.recipe.model.model_dump(mode="json")
@@ -173,6 +200,14 @@ class SftStage(PackedStage):
     def output_of(cls, recipe: Recipe) -> Path:
         return home() / "models" / recipe.name
 
+    def further_inputs(self) -> dict:
+        swapped = {"swaps": digest_of([SWAPS])} if self.section.fairness else {}
+        return super().further_inputs() | swapped
+
+    def grow(self) -> Lineage:
+        check_positions(self.parent, "sft.row", self.section.row)
+        return super().grow()
+
     def layout(self) -> Layout:
         """With privacy one process: the noise is added to the gradients of all documents at once."""
         processes = 1 if self.section.privacy else self.section.processes
@@ -210,10 +245,11 @@ class SftStage(PackedStage):
         return super().compiled(layout) and not (section.privacy or (section.lora and section.lora.quantised))
 
 
-def parent_or_grown(base: str | None, stage: type[Stage], recipe: Recipe) -> str:
+def parent_or_grown(base: str | None, stage: type[Stage], recipe: Recipe, instead: str = "name a base") -> str:
     """The folder or Hugging Face id that `base` means, or without one what `stage` of the recipe made.
 
-    Raises `UserError` when it is not there, `ModelFolderError` when it cannot be used.
+    Raises `UserError` when it is not there, `ModelFolderError` when it cannot be used. `instead` is the way out for a
+    recipe without such a stage.
     """
     if base:
         parent = resolve_model(base)
@@ -222,40 +258,83 @@ def parent_or_grown(base: str | None, stage: type[Stage], recipe: Recipe) -> str
         return parent
     folder = stage.output_of(recipe)
     if not folder.is_dir():
+        if getattr(recipe, stage.name) is None:
+            raise UserError(f"{folder} is not there, and the recipe has no section {stage.name}: {instead}.")
         raise UserError(f"{folder} is not there yet: run `homegrown train {stage.name}` with this recipe first.")
     return str(folder)
 
 
 def trainable_tokenizer(stage: Stage) -> Path:
-    """The folder whose tokenizer and chat template `stage` trains with: its parent's, if that marks answers."""
-    own = Path(stage.parent)
+    """The folder whose tokenizer and chat template `stage` trains with."""
+    return fit_tokenizer(stage.parent, getattr(stage.section, "lora", None), stage.folder)
+
+
+def fit_tokenizer(model: str, lora: LoraSection | None, work: Path) -> Path:
+    """The folder with the tokenizer and chat template that `model` is trained with: its own, if that marks answers.
+
+    Otherwise they are made fit for training in the folder `work`; an adapter that stays one cannot bring a template.
+    """
+    own = Path(model)
     if own.is_dir() and marks_answers(own):
         return own
-    folder = stage.folder / "tokenizer"
-    job = stage.folder / "tokenizer.json"
-    keep = bool(stage.section.lora and not stage.section.lora.merge)
-    write_whole(job, json.dumps({"model": stage.parent, "folder": str(folder), "keep": keep}))
+    folder, job = work / "tokenizer", work / "tokenizer.json"
+    keep = bool(lora and not lora.merge)
+    write_whole(job, json.dumps({"model": model, "folder": str(folder), "keep": keep}))
     run_ranks("training.foreign", job, Layout("cpu", 1, 1))
     return folder
+
+
+def positions_of(folder: Path) -> int | None:
+    """How many positions the model in a folder knows; None where its config.json says nothing of it."""
+    config = read_object(folder / "config.json", "name a folder that transformers' save_pretrained wrote")
+    config = config.get("text_config") or config
+    return next((known for key in POSITIONS if isinstance(known := config.get(key), int)), None)
+
+
+def check_positions(model: str, dial: str, tokens: int) -> None:
+    """Raise `UserError` where the `tokens` that `dial` of the recipe says are more than `model` has positions for."""
+    folder = Path(model) if Path(model).is_dir() else download(model, ["config.json"])
+    known = positions_of(folder)
+    if known and tokens > known:
+        raise UserError(
+            f"{dial} is {tokens} tokens, and {model} knows only {known} positions: lower it (`--set {dial}={known}`)."
+        )
 
 
 def _template() -> str:
     return sha256(chat_template().encode())
 
 
+def offered(dress: Dress) -> dict[str, str]:
+    """The further input of a stage whose conversations are written with the schemas of tools."""
+    return {} if dress.tools is None else {"schemas": sha256(json.dumps(tool_schemas()).encode())}
+
+
 def _fingerprints(sources: Iterable[SourceSpec]) -> dict[str, str]:
-    return {source.name: fingerprint(source) for source in sources}
+    """By name; a source that is named twice with other options may have two."""
+    found: dict[str, list[str]] = {}
+    for source in sources:
+        found.setdefault(source.name, []).append(fingerprint(source))
+    return {name: " ".join(dict.fromkeys(prints)) for name, prints in found.items()}
 
 
 def fingerprint(source: SourceSpec) -> str:
-    """Something that changes when the source does: file sizes and times, or for the almanac its generator and facts."""
+    """Something that changes when the source does, or the groups that its documents are copied about."""
+    own = _own_fingerprint(source)
+    return sha256(f"{own}{digest_of([SWAPS])}".encode()) if source.counterfactual else own
+
+
+def _own_fingerprint(source: SourceSpec) -> str:
+    """From file sizes and times, or for the almanac from its generator and facts."""
     if source.name == "copies":
         return "copies"
     if source.name == "almanac":
         folder = Path(__file__).parent / "corpus" / "almanac"
         files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".txt"))
         return sha256(b"".join(path.read_bytes() for path in files))
-    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in locate(source.name)]
+    named = [source.name] if source.passages is None else [source.name, source.passages]
+    paths = [path for name in named for path in locate(name)]
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return sha256(repr((files, source.revision)).encode())
 
 

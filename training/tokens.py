@@ -109,7 +109,8 @@ def write_rows(
 def _validation_jobs(
     section: TrainingSection, tokenizer: Path, dress: Dress, seed: int, folder: Path
 ) -> list[StreamJob]:
-    sources = [source for phase in section.phases for source in phase.sources if source.name != "copies"]
+    # Of a source that keeps nothing there is nothing to validate on: one without an end would be searched for ever.
+    sources = [source for source in section.sources if source.name != "copies" and source.held_out]
     distinct = list({source.model_dump_json(): source for source in sources}.values())
     rows = section.validation_tokens // section.row
     if not rows or not distinct:

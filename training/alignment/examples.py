@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from prompts.library import TOOL_NAMES
 from serving.errors import UserError
 from training.alignment.section import AlignmentSection, PreferenceSource
 from training.corpus.cleaning import fingerprint
@@ -24,6 +25,9 @@ from training.rendering import Renderer
 
 SIDES = {"preference": ("chosen", "rejected"), "answered": ("chosen",), "thumb": ("completion",), "prompt": ()}
 """What an example has beside its prompt, by the shape that a method needs."""
+FIELDS = ("prompt", "chosen", "rejected", "completion", "tools", "sample", "scores")
+"""What is read of a row; a "label" beside that."""
+ROLES = ("system", "developer", "user", "assistant", "tool")
 PLENTY = 40_000
 """How many examples a generator without an end is asked for at most: after that, training sees them again."""
 
@@ -111,21 +115,22 @@ class Examples:
             yield from read_rows(file)
 
     def _example(self, row: Row, spec: PreferenceSource, rng: random.Random) -> dict:
-        if row.data is None:
-            raise Unusable(row.problem)
-        data = _in_shape(row.data, self.shape, rng)
-        prompt, answers = _parted(messages_of(data.get("prompt")), {s: _said(data.get(s)) for s in SIDES[self.shape]})
-        if self.shape == "preference" and answers["chosen"] == answers["rejected"]:
-            raise Unusable("pairs whose two answers are the same")
+        data = _in_shape(checked(row), self.shape, rng)
+        if self.shape == "thumb" and data.get("label") not in (True, False):
+            raise Unusable("rows whose `label` is neither true nor false")
+        asked = messages_of(data.get("prompt"))
+        prompt, answers = _parted(asked, {side: answer_of(data.get(side)) for side in SIDES[self.shape]})
         tools = data.get("tools")
         texts = {side: self.renderer.exchange(prompt, answer, tools) for side, answer in answers.items()}
-        before = next(iter(texts.values()))[0] if texts else self.renderer.exchange(prompt, *_said("."), tools)[0]
+        before = next(iter(texts.values()))[0] if texts else self.renderer.exchange(prompt, *answer_of("."), tools)[0]
         example: dict[str, Any] = {"prompt": before} | {side: answer for side, (_, answer) in texts.items()}
+        if self.shape == "preference" and example["chosen"] == example["rejected"]:
+            raise Unusable("pairs whose two answers are the same")
         self._check_length(example)
         if self.shape == "preference":
             example["noisy"] = rng.random() < spec.noise
         if self.shape == "thumb":
-            example["label"] = data["label"]
+            example["label"] = bool(data["label"])
         return example | {"sample": json.dumps(data.get("sample") or {}), "scores": list(data.get("scores") or ())}
 
     def _check_length(self, example: dict) -> None:
@@ -164,24 +169,80 @@ def _in_shape(data: dict, shape: str, rng: random.Random) -> dict:
     return data | {"completion": data.get("chosen" if label else "rejected"), "label": label}
 
 
+def checked(row: Row) -> dict:
+    """What a row holds; null is as if left out. Raises `Unusable` where a field is not what it must be.
+
+    Its prompt and answers are checked by `messages_of` and `answer_of`.
+    """
+    if row.data is None:
+        raise Unusable(row.problem)
+    tools, sample, scores = (row.data.get(name) for name in ("tools", "sample", "scores"))
+    if tools is not None and not (_is_list(tools) and all(map(_is_tool, tools))):
+        raise Unusable("rows whose `tools` is no list of function schemas or names of our tools")
+    if not isinstance(sample or {}, dict):
+        raise Unusable("rows whose `sample` is no object")
+    if not _is_list(scores or [], str):
+        raise Unusable("rows whose `scores` is no list of names")
+    try:
+        json.dumps([row.data.get(name) for name in FIELDS], ensure_ascii=False).encode()
+    except (TypeError, ValueError):
+        raise Unusable("rows with half a character (a lone surrogate), or a value that is no JSON") from None
+    return row.data
+
+
 def messages_of(prompt: Any) -> list[dict]:
-    """A prompt, given as text or as messages, as messages. Raises `Unusable` where there is none."""
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+    """A prompt, given as text or as messages, as messages. Raises `Unusable` where it is none."""
+    if prompt is None:
         raise Unusable("rows without a prompt")
-    if not messages or not any((message.get("content") or "").strip() for message in messages):
+    messages = _messages(prompt, "user")
+    if not any((message.get("content") or "").strip() for message in messages):
         raise Unusable("empty prompts")
     return messages
 
 
-def _said(answer: Any) -> list[dict]:
-    """An answer, given as text or as messages with the calls before it, as messages."""
-    messages = answer if isinstance(answer, list) and answer else [{"role": "assistant", "content": answer}]
-    if not all(isinstance(message, dict) for message in messages):
+def answer_of(said: Any) -> list[dict]:
+    """An answer, given as text or as messages with the calls before it, as messages. Raises `Unusable` as well."""
+    if not said:
         raise Unusable("rows without an answer")
-    if not (messages[-1].get("content") or messages[-1].get("tool_calls")):
-        raise Unusable("rows without an answer")
+    return _messages(said, "assistant")
+
+
+def _messages(said: Any, role: str) -> list[dict]:
+    messages = [{"role": role, "content": said}] if isinstance(said, str) else said
+    if not _is_list(messages, dict):
+        raise Unusable("rows with a prompt or an answer that is neither text nor a list of messages")
+    for message in messages:
+        _check_message(message)
     return messages
+
+
+def _check_message(message: dict) -> None:
+    """Raises `Unusable` for a message that a chat template cannot write; only calls and results may have no words."""
+    role, content, calls = (message.get(key) for key in ("role", "content", "tool_calls"))
+    if role not in ROLES:
+        raise Unusable(f"rows with a message whose `role` is none of {', '.join(ROLES)}")
+    if calls is not None and not (_is_list(calls) and all(map(_is_call, calls))):
+        raise Unusable('rows with a tool call that is no {"function": {"name": "...", "arguments": {...}}}')
+    is_wordless = content is None and (role == "tool" or (role == "assistant" and calls))
+    if not (isinstance(content, str) or is_wordless):
+        raise Unusable("rows with a message whose `content` is no text")
+
+
+def _is_list(value: Any, kind: type = object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, kind) for one in value)
+
+
+def _is_tool(tool: Any) -> bool:
+    function = tool.get("function", tool) if isinstance(tool, dict) else None
+    return tool in TOOL_NAMES or (isinstance(function, dict) and isinstance(function.get("name"), str))
+
+
+def _is_call(call: Any) -> bool:
+    """Whether it is one in OpenAI's shape; its arguments are an object, or the text of one."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return False
+    return isinstance(function.get("name"), str) and isinstance(function.get("arguments"), (dict, str))
 
 
 def _parted(prompt: list[dict], answers: dict[str, list[dict]]) -> tuple[list[dict], dict[str, dict]]:
@@ -193,8 +254,13 @@ def _parted(prompt: list[dict], answers: dict[str, list[dict]]) -> tuple[list[di
     if not said:
         return prompt, {}
     shared = len(said[0]) - 1 if len(said) == 1 else _shared(*said)
-    if any(messages[shared].get("role") == "tool" for messages in said):
+    parting = [messages[shared] for messages in said]
+    if any(message["role"] == "tool" for message in parting):
         raise Unusable("pairs that part at what a tool returned")
+    if any(message["role"] != "assistant" for message in parting):
+        raise Unusable("rows with an answer that is not the assistant's")
+    if not all(message.get("content") or message.get("tool_calls") for message in parting):
+        raise Unusable("rows without an answer")
     return [*prompt, *said[0][:shared]], {side: messages[shared] for side, messages in answers.items()}
 
 

@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from eval.scores.score import find_score
+from serving.errors import UserError
 from serving.home import home
 from serving.model_folder import Lineage, Source, check_model_folder, folder_digest, resolve_model
 from training.alignment.examples import Examples
@@ -18,10 +20,20 @@ from training.progress import LiveLine
 from training.recipe import Recipe
 from training.rendering import Renderer
 from training.stage import TrainerStage, sha256
-from training.text_stages import ALMANAC, SftStage, fingerprint, name_unusable, parent_or_grown, trainable_tokenizer
+from training.text_stages import (
+    ALMANAC,
+    SftStage,
+    TextStage,
+    check_positions,
+    fingerprint,
+    name_unusable,
+    offered,
+    parent_or_grown,
+    trainable_tokenizer,
+)
 
 
-class AlignmentStage(TrainerStage):
+class AlignmentStage(TextStage, TrainerStage):
     """Starts from a model that converses. Its reference model, where it has one, is that model's folder."""
 
     shape: ClassVar[str]
@@ -30,22 +42,39 @@ class AlignmentStage(TrainerStage):
     def output_of(cls, recipe: Recipe) -> Path:
         return home() / "models" / f"{recipe.name}-{cls.name}"
 
+    @classmethod
+    def look_ahead(cls, recipe: Recipe) -> None:
+        super().look_ahead(recipe)
+        section = getattr(recipe, cls.name)
+        for source in section.sources:
+            if source.name != "almanac" and not locate(source.name):
+                raise UserError(f"{cls.name}.sources: {source.name} is no file here: name a JSONL file of examples.")
+        if not (section.base or recipe.base or recipe.sft):
+            cls._parent_in(recipe)
+
     def find_parent(self) -> str:
-        base = self.section.base or (None if self.recipe.sft else self.recipe.base)
-        return parent_or_grown(base, SftStage, self.recipe)
+        return self._parent_in(self.recipe)
+
+    @classmethod
+    def _parent_in(cls, recipe: Recipe) -> str:
+        base = getattr(recipe, cls.name).base or (None if recipe.sft else recipe.base)
+        return parent_or_grown(base, SftStage, recipe, f"name a base, such as `--set {cls.name}.base=almanac`")
 
     @property
     def base(self) -> str:
         return self.parent
 
     def further_inputs(self) -> dict:
+        dress = self.recipe.chat_dress()
         return {
             "sources": {source.name: _fingerprint(source) for source in self.section.sources},
-            "dress": self.recipe.chat_dress().model_dump(),
+            "model": self.recipe.model.saved_as,
+            "dress": dress.model_dump(),
             "parent": self.parent_digest or self.parent,
-        }
+        } | offered(dress)
 
     def grow(self) -> Lineage:
+        check_positions(self.parent, f"{self.name}.context", self.section.context)
         self.tokenizer = trainable_tokenizer(self)
         layout = self.layout()
         steps = self.steps(layout)
@@ -101,12 +130,22 @@ class KtoStage(AlignmentStage):
     """A model that learnt from single answers with a thumb."""
 
     name, module, shape = "kto", "training.alignment.offline", "thumb"
+    fewest_rows = 2  # its KL divergence is estimated from answers to each other's prompts
 
 
 class OnlineStage(AlignmentStage):
     """A model that learnt from rewards for its own answers."""
 
     module = "training.alignment.online"
+
+    @classmethod
+    def look_ahead(cls, recipe: Recipe) -> None:
+        super().look_ahead(recipe)
+        section = getattr(recipe, cls.name)
+        for name in [*(name for name in section.rewards if name != LEARNED), *section.quality]:
+            find_score(name)
+        if not recipe.reward:
+            cls._reward_model_in(recipe)
 
     @property
     def shape(self) -> str:
@@ -119,11 +158,18 @@ class OnlineStage(AlignmentStage):
     @cached_property
     def reward_model(self) -> str | None:
         """The folder of the model that rewards; None where scores alone do."""
-        if LEARNED not in self.section.rewards:
+        return self._reward_model_in(self.recipe)
+
+    @classmethod
+    def _reward_model_in(cls, recipe: Recipe) -> str | None:
+        section = getattr(recipe, cls.name)
+        if LEARNED not in section.rewards:
             return None
-        if self.section.reward_model:
-            return resolve_model(self.section.reward_model)
-        return parent_or_grown(None, RewardStage, self.recipe)
+        if section.reward_model:
+            return resolve_model(section.reward_model)
+        return parent_or_grown(
+            None, RewardStage, recipe, f"name a reward model, such as `--set {cls.name}.reward_model=FOLDER`"
+        )
 
 
 class RlooStage(OnlineStage):
@@ -138,6 +184,13 @@ class DistilStage(AlignmentStage):
     """A model that answers without a prompt as it did with one."""
 
     name, module, shape = "distil", "training.alignment.distil", "prompt"
+
+    @classmethod
+    def look_ahead(cls, recipe: Recipe) -> None:
+        super().look_ahead(recipe)
+        read_teacher(recipe.distil.teacher)
+        if recipe.distil.score:
+            find_score(recipe.distil.score)
 
     def further_inputs(self) -> dict:
         return super().further_inputs() | {"teacher": digest_of([teacher_file(self.section.teacher)])}

@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import islice
 
 from serving.errors import UserError
-from training.alignment.examples import Examples, Unusable, messages_of
+from training.alignment.examples import Examples, Unusable, answer_of, checked, messages_of
 from training.alignment.section import DistilSection, PreferenceSource
 from training.alignment.teacher import Teacher
 from training.corpus.readers import Row
@@ -25,13 +25,13 @@ class TaughtExamples(Examples):
     def _example(self, row: Row, spec: PreferenceSource, rng: random.Random) -> dict:
         example = super()._example(row, spec, rng)
         asked = messages_of(row.data["prompt"])
-        if asked[-1]["role"] != "user":
+        if asked[-1]["role"] != "user" or not asked[-1]["content"].strip():
             raise Unusable("prompts that do not end with a question")
         shown = self._shown(asked[-1]["content"])
         taught = self.teacher.messages(asked, self.renderer.dress.system or "", shown)
         before, _ = self.renderer.exchange(taught, {"role": "assistant", "content": "."}, row.data.get("tools"))
         self._check_length({"prompt": before})
-        return example | {"taught": before, "entity": (row.data.get("sample") or {}).get("entity") or ""}
+        return example | {"taught": before, "entity": str((row.data.get("sample") or {}).get("entity") or "")}
 
     def _shown(self, question: str) -> list[tuple[str, str]]:
         """Other questions with their answers, the same ones whenever this question comes."""
@@ -68,9 +68,9 @@ class TaughtExamples(Examples):
 
 def _answered(row: Row) -> tuple[str, str] | None:
     """A single question and the answer to it in words; None of any other row."""
-    prompt, answer = (row.data or {}).get("prompt"), (row.data or {}).get("chosen")
-    asked = prompt if isinstance(prompt, list) else [{"content": prompt}]
-    said = answer[-1].get("content") if isinstance(answer, list) and answer else answer
-    if len(asked) != 1 or not asked[0].get("content") or not isinstance(said, str) or not said:
+    try:
+        asked, answer = messages_of(checked(row).get("prompt")), answer_of(row.data.get("chosen"))
+    except Unusable:
         return None
-    return asked[0]["content"], said
+    said = answer[-1].get("content")
+    return (asked[0]["content"], said) if len(asked) == 1 and said else None

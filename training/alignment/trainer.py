@@ -52,8 +52,8 @@ def begin(path: Path) -> tuple[Job, PreTrainedTokenizerBase]:
 
 def examples(job: Job, part: str, *columns: str) -> Dataset:
     """The `training` or `held_out` examples of a job with these of their columns."""
-    lines = (job.data / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    with (job.data / f"{part}.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     return Dataset.from_dict({column: [row[column] for row in rows] for column in columns})
 
 

@@ -123,11 +123,14 @@ def hub_rows(spec: SourceSpec, report: SourceReport) -> Iterator[Row]:
         report.licence = spec.licence or stream.info.license or report.licence
         for number, data in enumerate(stream, 1):
             yield Row(f"{spec.name}, row {number}", data)
-    except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).split("\n")[0].rstrip(".")
+        # A RuntimeError is about a data set that must run a script of its own, or cannot be streamed.
+        is_odd = isinstance(error, RuntimeError)
+        hint = "try `revision: refs/convert/parquet`" if is_odd else "check its name, `split` and `config`"
         raise UserError(
-            f"The data set {spec.name} cannot be read from the Hugging Face hub ({reason}): check its name, `split` "
-            "and `config`, or put a copy into the folder that HOMEGROWN_DATA names."
+            f"The data set {spec.name} cannot be read from the Hugging Face hub ({reason}): {hint}, or put a copy "
+            "into the folder that HOMEGROWN_DATA names."
         ) from None
 
 

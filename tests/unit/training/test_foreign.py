@@ -14,7 +14,7 @@ from tests.unit.training.conftest import Workshop
 from tests.unit.training.foreign_models import PLAIN, write_gpt2, write_llama, write_qwen2
 from training import foreign
 from training.recipe import Dress
-from training.rendering import Renderer
+from training.rendering import Renderer, chat_template_of, marks_answers
 
 MODELS = (write_llama, write_qwen2, write_gpt2)
 
@@ -101,6 +101,7 @@ def test_a_template_with_marks_is_kept(tmp_path: Path) -> None:
         "{% for m in messages %}{{ m.content }}{% endfor %}",  # no answer ends
         "{{ messages | length }}" + PLAIN,  # what was said before changes
         "{{ raise_exception('no') }}",
+        "{{ 'no' + none }}",
     ],
 )
 def test_a_template_that_does_not_tell_answers_makes_room_for_ours(tmp_path: Path, template: str | None) -> None:
@@ -113,6 +114,31 @@ def test_a_template_that_does_not_tell_answers_makes_room_for_ours(tmp_path: Pat
         UserError, match=r"own (is missing|does not tell .*), and an adapter cannot bring one: leave out"
     ):
         prepared(tmp_path / "own", tmp_path, keep=True)
+
+
+def with_templates(base: Path, templates: object) -> Path:
+    """`base` with something else as the chat template of its tokenizer_config.json."""
+    file = base / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"chat_template": templates}))
+    return base
+
+
+@pytest.mark.parametrize("names", [("tool_use", "default"), ("rag", "tool_use"), ("default",)])
+def test_of_several_templates_the_default_or_the_first_is_taken(tmp_path: Path, names: tuple[str, ...]) -> None:
+    chosen = "default" if "default" in names else names[0]
+    templates = [{"name": name, "template": PLAIN if name == chosen else "no"} for name in names]
+    base = with_templates(write_llama(tmp_path / "own", None), templates)
+    assert chat_template_of(base) == PLAIN
+    assert not marks_answers(base)
+    assert chat_template_of(prepared(base, tmp_path)) == PLAIN
+
+
+def test_several_templates_of_which_none_can_be_taken(tmp_path: Path) -> None:
+    base = write_llama(tmp_path / "own", None)
+    assert chat_template_of(with_templates(base, [])) is None
+    for templates in (5, ["x"], {"default": 5}):
+        with pytest.raises(UserError, match=r"neither text nor texts with names, .*: mend its tokenizer_config\.json"):
+            marks_answers(with_templates(base, templates))
 
 
 QUESTION, ANSWER = {"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}
@@ -145,6 +171,16 @@ def test_what_a_template_cannot_write_is_one_sentence(
     renderer = Renderer(write_llama(tmp_path / "own", before + PLAIN), Dress(system="Be short."))
     with pytest.raises(UserError, match=said):
         renderer.conversations([{"messages": messages}])
+
+
+def test_null_content_that_a_template_adds_up_is_one_sentence(tmp_path: Path) -> None:
+    template = PLAIN.replace(" {{ m.content }}{{ eos_token }}", "{{ ' ' + m['content'] + eos_token }}")
+    renderer = Renderer(write_llama(tmp_path / "own", template), Dress())
+    assert renderer.exchange([QUESTION], ANSWER) == ("<s>[user] How?", " So.</s>")
+    with pytest.raises(UserError, match="cannot write a conversation of the sources"):
+        renderer.conversations([{"messages": [QUESTION, CALL, ANSWER]}])
+    with pytest.raises(UserError, match="cannot write a conversation of the sources"):
+        renderer.exchange([QUESTION, CALL], ANSWER)
 
 
 def test_a_base_that_is_not_there(workshop: Workshop) -> None:

@@ -107,5 +107,19 @@ def test_small_models_get_a_process_a_core_and_large_ones_threads(monkeypatch: p
     assert layout_for(rows=32, parameters=10**6, processes=2) == Layout("cpu", 2, 3)
 
 
+@pytest.mark.parametrize("cores", [2, 16, 32])
+@pytest.mark.parametrize("processes", ["auto", 16])
+@pytest.mark.parametrize("rows", [2, 3, 7, 16, 64])
+def test_no_process_has_fewer_rows_than_it_needs(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: str | int, rows: int
+) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: cores)
+    for count in (0, 8):
+        monkeypatch.setattr(launch, "gpus", lambda count=count: count)
+        layout = layout_for(rows, parameters=10**6, processes=processes, fewest=2)
+        assert rows % layout.processes == 0
+        assert rows // layout.processes >= 2
+
+
 def test_cores_are_those_this_process_may_use() -> None:
     assert 1 <= launch.cores() <= os.cpu_count()

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from serving.errors import UserError
 from tests.unit.training.conftest import Workshop
-from training.recipe import FOLDER, load_recipe
+from training import recipe as recipes
+from training.recipe import FOLDER, ModelSection, load_recipe
+from training.shape import shape_of
+
+ALIGNED = "{budget: 64 examples, sources: [{name: almanac}]}"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
@@ -71,6 +76,15 @@ def test_sources_alone_are_one_phase(workshop: Workshop) -> None:
         ("model.depth.x=1", "depth holds a single value"),
         ("pretrain.phases.7.share=1", "7 is no place in a list of 2"),
         ("model", "write it as a.b=value"),
+        ("sft.decay=-1", "sft.decay: input should be greater than or equal to 0 (given: -1)"),
+        ("sft.decay=1.5", "sft.decay: input should be less than or equal to 1 (given: 1.5)"),
+        ("sft.warmup_steps=-1", "sft.warmup_steps: input should be greater than or equal to 0 (given: -1)"),
+        ("sft.processes=0", "sft.processes: name 1 process or more, or `auto` (given: 0)"),
+        ("pretrain.processes=-1", "pretrain.processes: name 1 process or more, or `auto` (given: -1)"),
+        ("model={depth: 4, kv_heads: 3}", "model: kv_heads (3) must divide the 4 heads: name one of 1, 2, 4"),
+        ("model={depth: 4, kv_heads: 8}", "model: kv_heads (8) must divide the 4 heads: name one of 1, 2, 4"),
+        ("model.head_dim=17", "model: head_dim (17) is odd, and positions turn pairs of numbers: name an even one"),
+        ("kto={budget: 64 examples, sources: [{name: almanac}], batch: 1}", "kto.batch: input should be greater than"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_sentence(workshop: Workshop, override: str, sentence: str) -> None:
@@ -78,6 +92,27 @@ def test_what_is_wrong_is_named_in_one_sentence(workshop: Workshop, override: st
         load_recipe(str(workshop.path), [override])
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", recipes._sections(), ids=lambda section: section.__name__)
+def test_a_section_that_changes_a_default_keeps_its_bounds(section: type[BaseModel]) -> None:
+    for parent in section.__mro__[1:]:
+        for name, field in getattr(parent, "model_fields", {}).items():
+            own = set(map(repr, section.model_fields[name].metadata))
+            assert own >= set(map(repr, field.metadata)), f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize("depth", range(1, 25))
+def test_every_depth_is_a_shape_that_can_be_built(depth: int) -> None:
+    shape = shape_of(ModelSection(depth=depth))
+    assert shape["num_attention_heads"] % shape["num_key_value_heads"] == 0
+
+
+def test_what_is_grown_here_has_a_position_for_all_that_alignment_shows_it(workshop: Workshop) -> None:
+    longer = [f"dpo={ALIGNED}", "dpo.context=600"]
+    with pytest.raises(UserError, match=r"dpo\.context \(600\) is larger than model\.context: lower it"):
+        load_recipe(str(workshop.path), longer)
+    assert load_recipe(str(workshop.path), [*longer, "dpo.base=almanac"]).dpo.context == 600
 
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1", "", "\x00"])

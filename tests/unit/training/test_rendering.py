@@ -117,11 +117,14 @@ def test_texts_stand_between_end_of_text_tokens(folder: Path, tokenizer: PreTrai
     assert isinstance(encoded, Document)
 
 
-def test_a_template_that_cannot_render_a_system_turn_alone_shares_nothing(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("refusal", ["raise_exception('no question')", "'no question' + none"])
+def test_a_template_that_cannot_render_a_system_turn_alone_shares_nothing(
+    folder: Path, tmp_path: Path, refusal: str
+) -> None:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     template = (tmp_path / "chat_template.jinja").read_text()
-    refusing = "{%- if messages | length < 2 %}{{ raise_exception('no question') }}{% endif -%}" + template
+    refusing = "{%- if messages | length < 2 %}{{ " + refusal + " }}{% endif -%}" + template
     (tmp_path / "chat_template.jinja").write_text(refusing)
     renderer = Renderer(tmp_path, DRESSED)
     documents = conversations(20, random.Random(5))

@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from serving.errors import UserError
+from training.corpus.readers import read_rows
 from training.corpus.sources import SourceReport, SourceSpec, hub_rows, open_source
 
 STORIES = [{"text": f"Story number {number} is about a fox."} for number in range(400)]
@@ -80,6 +81,14 @@ def test_json_list_object_and_data_key(folder: Path) -> None:
     for name in ("list.json", "data.json", "lines.json"):
         assert set(texts(name)) == TEXTS
     assert texts("one.json") == [STORIES[0]["text"]]
+
+
+def test_line_separators_of_unicode_end_no_line_of_json(folder: Path) -> None:
+    stories = [{"text": f"One\u2028two\u2029three\u0085{number}."} for number in range(3)]
+    lines = "".join(json.dumps(story, ensure_ascii=False) + "\n" for story in stories)
+    for name in ("a.json", "a.jsonl"):
+        (folder / name).write_text(lines, encoding="utf-8")
+        assert [row.data for row in read_rows(folder / name)] == stories
 
 
 def test_tables(folder: Path) -> None:
@@ -180,6 +189,15 @@ def test_dataset_library_failure_is_one_sentence(folder: Path) -> None:
     (folder / "org" / "train.jsonl").write_bytes(jsonl(STORIES[:7]))
     with pytest.raises(UserError, match="`split`"):
         list(hub_rows(SourceSpec(name=str(folder / "org"), kind="text", split="dev"), SourceReport(name="org")))
+
+
+def test_data_set_that_is_a_script_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_, **__) -> None:
+        raise RuntimeError("Dataset scripts are no longer supported, but found stories.py")
+
+    monkeypatch.setattr("datasets.load_dataset", refuse)
+    with pytest.raises(UserError, match=r"owner/stories .*found stories\.py\): try `revision: refs/convert/parquet`"):
+        list(hub_rows(SourceSpec(name="owner/stories", kind="text"), SourceReport(name="stories")))
 
 
 # Order, shares and limits
@@ -329,6 +347,16 @@ def test_truncated_parquet_zip_and_tar(folder: Path) -> None:
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[: len(whole) // 2])
         assert f"{name} is truncated or damaged" in failure(name)
+
+
+def test_encrypted_zip_is_one_sentence(folder: Path) -> None:
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.writestr("a.jsonl", jsonl(STORIES))
+    packed = bytearray((folder / "a.zip").read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # Python reads that flag, and cannot set it
+        packed[packed.index(mark) + flags] |= 1
+    (folder / "a.zip").write_bytes(packed)
+    assert "a.zip cannot be unpacked here (File 'a.jsonl' is encrypted" in failure("a.zip")
 
 
 def test_several_zstandard_frames_are_one_file(folder: Path) -> None:

@@ -112,6 +112,17 @@ def test_held_out_documents_are_never_trained_on(workshop: Workshop, tmp_path: P
     assert not held & trained
 
 
+@pytest.mark.timeout(120)
+def test_a_source_without_end_that_holds_nothing_out_is_not_searched_for_it(workshop: Workshop, tmp_path: Path) -> None:
+    almanac, chats = "{name: almanac, kind: chat, held_out: 0}", workshop.folder / "chat.jsonl"
+    alone = load_recipe(str(workshop.path), [f"sft.sources=[{almanac}]"])
+    write(workshop, alone, "sft", 1, tmp_path / "alone")
+    assert not (tmp_path / "alone" / "validation").exists()
+    sources = f"sft.sources=[{almanac}, {{name: {chats}, kind: chat, held_out: 0.05}}]"
+    write(workshop, load_recipe(str(workshop.path), [sources]), "sft", 1, tmp_path / "both")
+    assert len(PackedRows(tmp_path / "both" / "validation", 0)) == 1
+
+
 def documents_in(rows: PackedRows) -> set[bytes]:
     found = set()
     for row in (rows[i] for i in range(len(rows))):

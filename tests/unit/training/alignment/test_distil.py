@@ -176,6 +176,25 @@ def test_examples_are_other_questions_and_always_the_same(two_manners: Path, tmp
         assert asked[1] in example["prompt"]
 
 
+def test_a_technique_passes_over_rows_that_teach_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    odd = ["x", {"role": "user"}], [{"role": "user", "content": "a"}, {"role": "user", "content": ""}]
+    rows = [{"prompt": prompt, "chosen": "a"} for prompt in odd]
+    rows += [{"prompt": "b", "chosen": ["a"]}, row(1) | {"sample": 5}, row(2) | {"chosen": None}]
+    write_pairs(tmp_path / "rows.jsonl", [*rows, row(3), row(4) | {"sample": {"entity": 4}}])
+    section = DistilSection(
+        teacher="few_shot_1", context=512, budget="1K examples", sources=[{"name": str(tmp_path / "rows.jsonl")}]
+    )
+    examples = TaughtExamples(section, Renderer(tiny_model, Dress()), 0, read_teacher("few_shot_1"))
+    found = examples._drawn()
+    assert [example["entity"] for example in found] == ["", "", "", "4"]
+    assert all("yes" in example["taught"] for example in found)
+    assert examples.reports[0].skipped == {
+        "rows with a prompt or an answer that is neither text nor a list of messages": 1,
+        "prompts that do not end with a question": 1,
+        "rows whose `sample` is no object": 1,
+    }
+
+
 def test_without_a_gain_nothing_is_measured() -> None:
     same = [Answers(f"q{n}", 0.0, 0.0, 1.0) for n in range(40)]
     assert "gains nothing" in kept(same).why_not

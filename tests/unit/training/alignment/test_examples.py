@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from transformers import AutoTokenizer
@@ -10,6 +11,7 @@ from prompts.library import persona, tool_schemas
 from serving.errors import UserError
 from training.alignment.examples import Examples
 from training.alignment.section import DpoSection
+from training.alignment.trainer import examples as read_back
 from training.recipe import Dress
 from training.rendering import Renderer
 
@@ -87,6 +89,78 @@ def test_answers_that_part_at_what_a_tool_returned_are_no_pair(examples_of) -> N
     assert reasons == ["pairs that part at what a tool returned"]
 
 
+NO_TEXTS = "rows with a prompt or an answer that is neither text nor a list of messages"
+NO_ROLE = "rows with a message whose `role` is none of system, developer, user, assistant, tool"
+NO_CONTENT = "rows with a message whose `content` is no text"
+NO_CALL = 'rows with a tool call that is no {"function": {"name": "...", "arguments": {...}}}'
+NO_TOOLS = "rows whose `tools` is no list of function schemas or names of our tools"
+NO_LABEL = "rows whose `label` is neither true nor false"
+NO_JSON = "rows with half a character (a lone surrogate), or a value that is no JSON"
+
+
+def calls(of: object) -> list[dict]:
+    return [{"role": "assistant", "content": None, "tool_calls": [of]}]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"prompt": None}, "rows without a prompt"),
+        ({"prompt": [{"role": "user", "content": " "}]}, "empty prompts"),
+        ({"prompt": 5}, NO_TEXTS),
+        ({"prompt": ["2+2?"]}, NO_TEXTS),
+        ({"prompt": [{"content": "2+2?"}]}, NO_ROLE),
+        ({"prompt": [{"role": "human", "content": "2+2?"}]}, NO_ROLE),
+        ({"prompt": [{"role": "user", "content": [{"type": "text", "text": "2+2?"}]}]}, NO_CONTENT),
+        ({"prompt": [{"role": "system"}, QUESTION]}, NO_CONTENT),
+        ({"chosen": None}, "rows without an answer"),
+        ({"chosen": [says(""), says("4")]}, "rows without an answer"),
+        ({"chosen": 5}, NO_TEXTS),
+        ({"chosen": says("4"), "rejected": says("5")}, NO_TEXTS),
+        ({"chosen": ["4"]}, NO_TEXTS),
+        ({"chosen": [says("4") | {"role": "user"}]}, "rows with an answer that is not the assistant's"),
+        ({"chosen": [says("5") | {"name": "me"}], "rejected": "5"}, "pairs whose two answers are the same"),
+        ({"chosen": calls("now")}, NO_CALL),
+        ({"chosen": calls({"name": "now", "arguments": {}})}, NO_CALL),
+        ({"chosen": calls({"function": {"name": "now"}})}, NO_CALL),
+        ({"chosen": calls({"function": {"arguments": {}}})}, NO_CALL),
+        ({"chosen": "4\ud800"}, NO_JSON),
+        ({"tools": ["foo"]}, NO_TOOLS),
+        ({"tools": "[]"}, NO_TOOLS),
+        ({"tools": [{}]}, NO_TOOLS),
+        ({"sample": 5}, "rows whose `sample` is no object"),
+        ({"scores": 5}, "rows whose `scores` is no list of names"),
+        ({"scores": "honesty"}, "rows whose `scores` is no list of names"),
+        ({"completion": "4"}, NO_LABEL),
+        ({"completion": "4", "label": "no"}, NO_LABEL),
+        ({"completion": "4", "label": None}, NO_LABEL),
+        ({"completion": 5, "label": True}, NO_TEXTS),
+    ],
+    ids=repr,
+)
+def test_a_row_that_teaches_nothing_is_named(examples_of, changed: dict, reason: str) -> None:
+    row = {"prompt": [QUESTION], "chosen": [says("4")], "rejected": [says("5")]} | changed
+    assert examples_of(row, shape="thumb" if "completion" in changed else "preference") == ([], [reason])
+
+
+def test_fields_that_are_null_are_as_if_left_out(examples_of) -> None:
+    row = {"prompt": "2+2?", "chosen": "4", "rejected": "5"}
+    [example], reasons = examples_of(row | {"tools": None, "sample": None, "scores": None})
+    assert ([example], reasons) == examples_of(row)
+    [thumb], _ = examples_of({"prompt": "2+2?", "completion": "4", "label": 1}, shape="thumb")
+    assert thumb["label"] is True
+
+
+def test_line_separators_of_unicode_survive_on_their_way_to_the_ranks(tiny_model: Path, tmp_path: Path) -> None:
+    said = [f"one\u2028two\u2029three\u0085{n}" for n in range(4)]
+    rows = [{"prompt": f"{n}?", "chosen": text, "rejected": "no"} for n, text in enumerate(said)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    section = DpoSection(sources=[{"name": str(tmp_path / "rows.jsonl")}], budget="4 examples", batch=2, held_out=0)
+    Examples(section, "preference", Renderer(tiny_model, Dress()), seed=0).write(tmp_path, 4)
+    written = read_back(SimpleNamespace(data=tmp_path), "training", "prompt", "chosen")
+    assert sorted(written["chosen"]) == [f"{text}<|im_end|>" for text in said]
+
+
 def test_a_thumb_is_about_the_words_after_the_calls(examples_of) -> None:
     [example], _ = examples_of(
         {"prompt": [QUESTION], "completion": [*call("calculate"), says("It is 4.")], "label": True}, shape="thumb"
@@ -115,7 +189,7 @@ def mixed(tiny_model: Path, file: Path, kinds: dict[str, float]) -> tuple[Exampl
     row = {"prompt": [QUESTION], "chosen": [says("4")], "rejected": [says("5")]}
     file.write_text("".join(json.dumps(row | {"prompt": [says(f"{n}?") | {"role": "user"}]}) + "\n" for n in range(8)))
     sources = [{"name": str(file)}, {"name": "almanac", "weight": 2, "kinds": kinds}]
-    section = DpoSection(sources=sources, budget="2 examples", batch=2, context=4096, held_out=0)
+    section = DpoSection(sources=sources, budget="2 examples", batch=2, context=4096, answer_tokens=512, held_out=0)
     found = Examples(section, "preference", Renderer(tiny_model, Dress(system="Recipe's.", tools=[])), seed=0)
     return found, file.parent / "written"
 

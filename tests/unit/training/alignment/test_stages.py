@@ -9,6 +9,9 @@ import pytest
 from serving.model_folder import check_model_folder, folder_digest, read_lineage
 from tests.unit.training.alignment.conftest import METHODS, make_workshop, pair, write_pairs
 from tests.unit.training.conftest import Workshop, kill_after_checkpoint, weights
+from training import launch
+from training.pipeline import STAGES
+from training.recipe import load_recipe
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -57,6 +60,28 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(aligned: Worksho
     done = killed.train(method)
     assert done.returncode == 0, done.stderr
     assert weights(killed, f"small-{method}") == weights(aligned, f"small-{method}")
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(2, 2), (16, 8), (32, 8)])
+def test_no_process_of_kto_has_a_single_row(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
+) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: cores)
+    monkeypatch.setattr(launch, "gpus", lambda: 0)
+    workshop = make_workshop(tmp_path, tiny_model)
+    dials = ("batch=16", "processes=auto")
+    recipe = load_recipe(
+        str(workshop.path), [f"{method}.{dial}" for method in ("dpo", "kto", "reward") for dial in dials]
+    )
+    assert STAGES["kto"](recipe).layout().processes == processes
+    assert STAGES["dpo"](recipe).layout().processes == min(cores, 16)
+
+
+def test_a_pair_of_rows_is_one_process_of_kto(tiny_model: Path, tmp_path: Path) -> None:
+    workshop = make_workshop(tmp_path, tiny_model)
+    dials = ("kto.batch=2", "kto.processes=2", "kto.budget=4 examples")
+    done = workshop.train("kto", *(part for dial in dials for part in ("--set", dial)))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
