@@ -120,11 +120,17 @@ def build_optimizer(
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_adapter = "lora_" in name
-            is_inside = adapted and "lora_embedding" not in name if is_adapter else "layers." in name
-            (matrices if is_inside and parameter.dim() == 2 else others).append(parameter)
+            is_matrix = parameter.dim() == 2 and _is_inside(name, adapted)
+            (matrices if is_matrix else others).append(parameter)
     rates = section.learning_rate, section.embedding_learning_rate, section.weight_decay
     return MuonAdamW(matrices, others, *rates, polynomials)
+
+
+def _is_inside(name: str, adapted: bool) -> bool:
+    """Whether a parameter is a block's own, or with `adapted` of an adapter, but not the embedding's."""
+    if "lora_" in name:
+        return adapted and "lora_embedding" not in name
+    return "layers." in name
 
 
 def warmup_stable_decay(steps: int, warmup: int, decay: float) -> Callable[[int], float]:
